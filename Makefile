@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+# Insula. `make help` lists the targets; V=1 shows the commands.
+
+VERSION  := 0.1.0
+BUILD    ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CC       ?= gcc
+AR       ?= ar
+PKGCONF  ?= pkg-config
+V        ?= 0
+WERROR   ?= 0
+SANITIZE ?= 0
+
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2)
+else
+Q :=
+say = @:
+endif
+
+ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+          -Wvla -Wno-missing-field-initializers
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+          -DINSULA_VERSION='"$(VERSION)"' -DINSULA_PREFIX='"$(PREFIX)"' \
+          -fno-strict-aliasing -ffunction-sections -fdata-sections -fvisibility=hidden
+ifeq ($(WERROR),1)
+ALL_CFLAGS += -Werror
+endif
+ifeq ($(SANITIZE),1)
+# Sanitizers want a dynamic program.
+ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LINK_STATIC := -fsanitize=address,undefined
+LIBS_STATIC :=
+else
+ALL_CFLAGS += -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# Static: the dynamic linker would be a third of a container's start (docs/HACKING.md, "Speed").
+LINK_STATIC := -static-pie
+endif
+LDFLAGS    ?=
+ALL_LDFLAGS = $(LDFLAGS) -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+
+# ---- rooms ------------------------------------------------------------------------------------
+# Which folders' headers an object of a folder may include. This is the layering; it is enforced by
+# giving the compiler no other -I.
+ROOMS        := base isolate cgroups images hypervisor vio runtime cli
+USES_base    := base
+USES_isolate := base isolate
+USES_cgroups := base cgroups
+USES_images  := base images
+USES_hypervisor := base hypervisor
+USES_vio     := base vio
+USES_runtime := base isolate cgroups images hypervisor vio runtime
+USES_cli     := base images vio runtime isolate cgroups cli
+USES_tests   := $(ROOMS)
+
+incs = $(foreach r,$(USES_$(1)),-I$(r)/include)
+
+# json-c in base, libseccomp and libcap in isolate, libcgroup in cgroups: nowhere else.
+PKGS := json-c libseccomp libcgroup
+LIBS := $(shell $(PKGCONF) --libs --static $(PKGS) 2>/dev/null) -lcap -lpthread
+
+room_srcs = $(wildcard $(1)/*.c) $(if $(filter hypervisor,$(1)),$(wildcard hypervisor/*/*.c))
+MAINS := cli/insula.c cli/insula-oci.c $(wildcard runtime/programs/*.c)
+ROOM_ARCHIVES := $(foreach r,$(ROOMS),$(BUILD)/lib$(r).a)
+# Link order: users before used.
+LINK_ARCHIVES := $(foreach r,cli runtime vio hypervisor images cgroups isolate base,$(BUILD)/lib$(r).a)
+
+PROGRAMS := $(BUILD)/insula $(BUILD)/insula-oci
+PROGRAMS += $(patsubst runtime/programs/%.c,$(BUILD)/%,$(wildcard runtime/programs/*.c))
+
+.PHONY: all
+all: $(PROGRAMS) $(BUILD)/insula-oci-vm
+
+define room_template
+OBJS_$(1) := $$(patsubst %.c,$(BUILD)/obj/%.o,$$(filter-out $(MAINS),$$(call room_srcs,$(1))))
+$(BUILD)/lib$(1).a: $$(OBJS_$(1))
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
+$(BUILD)/obj/$(1)/%.o: $(1)/%.c $(BUILD)/flags
+	$$(call say,CC,$$<)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $(call incs,$(1)) -I$(1) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_template,$(r))))
+
+# Another compiler or other flags rebuild everything.
+.PHONY: FORCE
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(BUILD)
+	$(Q)echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(LINK_STATIC))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(LINK_STATIC))' > $@
+
+link = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LINK_STATIC) -o $@ $(filter %.o,$^) \
+	-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+$(BUILD)/insula $(BUILD)/insula-oci: $(BUILD)/%: $(BUILD)/obj/cli/%.o $(LINK_ARCHIVES)
+	$(call say,LD,$@)
+	$(link)
+$(patsubst runtime/programs/%.c,$(BUILD)/%,$(wildcard runtime/programs/*.c)): $(BUILD)/%: \
+		$(BUILD)/obj/runtime/programs/%.o $(LINK_ARCHIVES)
+	$(call say,LD,$@)
+	$(link)
+$(BUILD)/insula-oci-vm: $(BUILD)/insula-oci
+	$(Q)ln -sf insula-oci $@
+
+include tests/tests.mk
+
+# ---- the rest ---------------------------------------------------------------------------------
+include docs/docs.mk
+include hypervisor/guest.mk
+
+.PHONY: clean format lint help
+clean:
+	rm -rf $(BUILD)
+
+C_FILES := $(shell find $(ROOMS) tests -name '*.[ch]' 2>/dev/null)
+format:
+	clang-format -i $(C_FILES)
+
+lint:
+	$(Q)tests/lint.sh
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtual machine: one facade over engines. The engine `qemu` drives the installed QEMU (KVM
+ * where the probe says that it really works, else software emulation); our own VMM joins as `kvm`.
+ *
+ * A VM lives in the process that called vm_start() (the monitor process of its sandbox), which
+ * polls vm_poll_fd() and the agent's descriptor. Nothing here knows what a sandbox or an OCI
+ * configuration is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+/* Does hardware virtualisation really work here? A /dev/kvm that opens is no proof: the probe runs
+ * a tiny 64-bit guest that executes cmpxchg16b, xrstor and int3. */
+enum vm_kvm_verdict {
+	VM_KVM_WORKS,
+	VM_KVM_ABSENT,    /* no /dev/kvm */
+	VM_KVM_FORBIDDEN, /* no permission */
+	VM_KVM_TOO_WEAK,  /* opens, but cannot run Linux (instruction emulation only) */
+};
+/* cache_dirfd: where the verdict is kept for this boot (file "kvm-probe"), or -1. *ret_why (may be
+ * NULL): one line for people; caller frees. */
+enum vm_kvm_verdict vm_kvm_probe(int cache_dirfd, char **ret_why);
+const char *vm_kvm_verdict_name(enum vm_kvm_verdict v);
+
+/* A guest kernel as kept on disk: a directory with `vmlinuz` and `initramfs` (uncompressed cpio
+ * with the guest program as /init and the modules it needs, in load order, under /modules). */
+struct vm_kernel {
+	char *dir;     /* owned */
+	char *release; /* owned; "6.1.0-…-cloud-amd64" */
+	char *image;   /* owned path of the kernel */
+	char *initramfs;
+};
+void vm_kernel_done(struct vm_kernel *k);
+
+/* Look for a guest kernel in each directory of `search` (strv), in order. ERR_NOT_FOUND with the
+ * way out as hint. */
+int vm_kernel_find(char *const *search, struct vm_kernel *ret, struct err *e);
+
+/* Make a guest kernel directory `dest` from an unpacked Debian kernel package (`tree` holds
+ * boot/vmlinuz-R and lib/modules/R) and the static guest program. Atomic: dest appears whole or not
+ * at all. */
+int vm_kernel_install(const char *tree, const char *guest_program, const char *dest, struct err *e);
+
+enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
+
+struct vm_config {
+	const char *name; /* for process titles and messages */
+	struct vm_kernel *kernel;
+	const char *cmdline;   /* beyond what the engine needs itself; may be NULL */
+	uint64_t memory_bytes; /* RAM of the guest; at least VM_MEMORY_MIN_BYTES */
+	unsigned vcpus;
+	enum vm_accel accel;
+	const char
+		*share_dir; /* exported to the guest by virtiofs, tag "insula", submounts announced;
+			     * its read-only mounts are the host's to enforce. NULL: none */
+	const char *run_dir; /* private directory for sockets */
+	int cache_dirfd;     /* for the probe; or -1 */
+	int net_tap_fd;      /* -1: no network device */
+	const struct log_sink *log;
+};
+#define VM_MEMORY_MIN_BYTES (128ull << 20)
+
+struct vm;
+
+/* Check what can be checked without starting anything: programs installed, memory, vCPUs. */
+int vm_config_check(const struct vm_config *c, struct err *e);
+
+/* Host memory that the VM takes beyond its RAM, measured per engine; for the cgroup's limit. */
+uint64_t vm_overhead_bytes(const struct vm_config *c);
+
+/* Start the helper processes (file server, engine) as children of the caller; the guest boots. */
+int vm_start(const struct vm_config *c, struct vm **ret, struct err *e);
+
+/* The channel to the guest's agent: a byte stream, non-blocking, borrowed. */
+int vm_agent_fd(const struct vm *vm);
+
+/* Poll this for input; then vm_handle(): drains the guest's console into a ring, reaps children.
+ * Returns 0 while the VM lives, -ECHILD once it ended (whatever the reason: *ret_why tells in a
+ * line, caller frees). */
+int vm_poll_fd(const struct vm *vm);
+int vm_handle(struct vm *vm, char **ret_why);
+
+/* The last lines of the guest's console (kernel messages), for errors. Borrowed, NUL-terminated,
+ * printable. */
+const char *vm_console_tail(struct vm *vm);
+
+/* Stop and resume the vCPUs. */
+int vm_pause(struct vm *vm, struct err *e);
+int vm_resume(struct vm *vm, struct err *e);
+
+/* End it and all its helper processes now; wait for them; free. NULL-safe. */
+void vm_kill(struct vm *vm);
+
+/* Name of the engine and accelerator in use: "qemu (tcg)". Static. */
+const char *vm_engine_name(const struct vm *vm);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One mount of a sandbox: what the configuration says, and the table of option words.
+ * Spec: OCI runtime-spec config.md "Mounts", "Linux mount options"; mount_setattr(2), fsopen.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum iso_mount_flag {
+	ISO_MOUNT_BIND = 1 << 0,
+	ISO_MOUNT_REC = 1 << 1, /* rbind */
+	ISO_MOUNT_TMPCOPYUP = 1 << 2,
+	ISO_MOUNT_REMOUNT = 1 << 3,
+	ISO_MOUNT_IDMAP = 1 << 4,
+	ISO_MOUNT_RIDMAP = 1 << 5,
+	ISO_MOUNT_COPY_SYMLINK = 1 << 6,
+};
+
+struct iso_mount {
+	char *destination; /* owned; in the sandbox, absolute after parsing */
+	char *type;        /* owned; NULL for a bind */
+	char *source;      /* owned; host path of a bind, else the file system's source */
+	uint32_t flags;    /* enum iso_mount_flag */
+	uint64_t attr_set, attr_clear; /* MOUNT_ATTR_*, this mount */
+	uint64_t attr_rec_set,
+		attr_rec_clear; /* MOUNT_ATTR_*, the mount and all below (r* words) */
+	uint64_t propagation;   /* MS_SHARED|MS_SLAVE|MS_PRIVATE|MS_UNBINDABLE, maybe MS_REC; 0:
+				   default */
+	char *data;             /* owned; file-system options, comma separated, or NULL */
+	/* A descriptor that stands for the source (an opened tree or file), or -1: set by the
+	 * runtime when it opened the source beforehand. Owned. */
+	int source_fd;
+};
+
+void iso_mount_done(struct iso_mount *m);
+
+/* Take one option word into m ("ro", "rbind", "rslave", "size=64k", ...). Words of the table set
+ * attributes; any other word is a file-system option and is appended to data. A word that is known
+ * but not implemented is ERR_UNSUPPORTED by name. */
+int iso_mount_option(struct iso_mount *m, const char *word, struct err *e);
+
+/* All known option words, NULL-terminated, for `features`. Static. */
+const char *const *iso_mount_option_names(void);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root file system of a sandbox as a tree of mounts: a directory, or the host's own system
+ * with a throwaway overlay over each of its mounts. Both isolation kinds use it: a container's
+ * init pivots into the tree, a VM's monitor process exports it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum iso_rootfs_kind {
+	ISO_ROOTFS_DIRECTORY, /* as it is; writes go to it */
+	ISO_ROOTFS_THROWAWAY, /* the directory and each mount below it under an overlay on tmpfs */
+};
+
+struct iso_rootfs {
+	enum iso_rootfs_kind kind;
+	char *path; /* owned; absolute path on the host */
+	int fd;     /* owned; the opened directory, or -1: path is opened */
+	bool readonly;
+	uint64_t propagation;     /* MS_* of linux.rootfsPropagation; 0: rslave as the field does */
+	uint64_t throwaway_bytes; /* size limit of the tmpfs; 0: the kernel's default of half the
+				     memory */
+};
+
+void iso_rootfs_done(struct iso_rootfs *r);
+
+/*
+ * In the calling process, which must be in a mount namespace of its own: make propagation safe and
+ * mount the tree; *ret_fd is a descriptor of its root directory (a mount point), on which
+ * further mounts can be made and which can be pivoted into or shared. Nothing is visible outside
+ * the namespace.
+ *
+ * THROWAWAY: /proc, /sys, /dev and everything mounted below them, /run, and pseudo file systems are
+ * left out (empty directories; the configuration mounts its own). A mount that cannot be the lower
+ * layer of an overlay is bound read-only instead, and named in *ret_readonly (strv, may be NULL).
+ */
+int iso_rootfs_mount(const struct iso_rootfs *r, int *ret_fd, char ***ret_readonly, struct err *e);

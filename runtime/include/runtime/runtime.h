@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The runtime's verbs, as both command lines call them. All take the context first; none prints,
+ * none exits.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "runtime/driver.h"
+#include "runtime/oci.h"
+#include "runtime/state.h"
+
+struct rt_ctx {
+	const char *root; /* state root; default /run/insula, or $XDG_RUNTIME_DIR/insula */
+	char **argv;      /* of main(), for self_seal() */
+	struct log_sink log;
+	struct cg_host *cgroups; /* opened on first use by rt_cgroups(); owned */
+	bool systemd_cgroup;     /* refused by name for now */
+	char *owned_root;
+};
+
+/* root NULL: the default, made from the environment. */
+int rt_ctx_init(struct rt_ctx *ctx, const char *root, char **argv, struct err *e);
+void rt_ctx_done(struct rt_ctx *ctx);
+int rt_cgroups(struct rt_ctx *ctx, struct cg_host **ret, struct err *e);
+
+/* ---- life of a sandbox ---------------------------------------------------------------- */
+
+struct rt_create_request {
+	const char *id;
+	const char *bundle;    /* directory with config.json; or NULL with document given */
+	struct json *document; /* taken over in every case */
+	const char *driver;    /* name, or NULL: annotation org.insula.isolation, else container */
+	struct rt_io io;
+	const char *pid_file; /* or NULL */
+	bool keep_keyring, no_pivot;
+	/* of `insula run` */
+	const char *name;
+	char *const *labels;
+	bool ephemeral;
+};
+
+/* Steps 3 of the way of a command. On success *ret is open (state created, lock dropped) and the
+ * host process waits at its gate. On failure everything made is taken back. */
+int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **ret, struct err *e);
+
+/* Only check: configuration, support, plan. *ret_text is what --explain prints. Caller frees. */
+int rt_explain(struct rt_ctx *ctx, struct rt_create_request *r, char **ret_text, struct err *e);
+
+/* Open an existing one by id (exact). ERR_NOT_FOUND. Its configuration is loaded if with_config. */
+int rt_open(struct rt_ctx *ctx, const char *id, bool with_config, struct sandbox **ret,
+	    struct err *e);
+void rt_close(struct sandbox *s); /* frees; NULL-safe */
+static inline void rt_closep(struct sandbox **s)
+{
+	rt_close(*s);
+}
+#define _cleanup_sandbox_ __attribute__((cleanup(rt_closep)))
+
+/* Open the gate; state running; poststart hooks. */
+int rt_start(struct sandbox *s, struct err *e);
+
+/* The process that created a sandbox (or its exec) is the parent: wait for the end. Fills exit code
+ * and signal as of waitpid. Marks the state stopped with the code. */
+int rt_wait(struct sandbox *s, int *ret_wait_status, struct err *e);
+
+int rt_kill(struct sandbox *s, int sig, bool all, struct err *e);
+int rt_pause(struct sandbox *s, struct err *e);
+int rt_resume(struct sandbox *s, struct err *e);
+
+/* Remove a stopped one: poststop hooks, cgroup, state. `force` kills first, and accepts
+ * half-created ones and (as runc does) a missing one. */
+int rt_delete(struct rt_ctx *ctx, const char *id, bool force, struct err *e);
+
+struct rt_exec_request {
+	const struct iso_process *process;
+	struct rt_io io;
+	const char *pid_file;
+	const char *cgroup; /* sub-group, or NULL; refused by name for now when given */
+	bool keep_keyring;
+};
+/* Start a process in a running sandbox. *ret_pid is a child of ours. */
+int rt_exec(struct sandbox *s, const struct rt_exec_request *r, pid_t *ret_pid, int *ret_console,
+	    struct err *e);
+
+/* Spec: OCI runtime-spec runtime.md "State": the JSON text. Caller frees. */
+int rt_state_json(struct sandbox *s, char **ret, struct err *e);
+
+/* ---- `insula run` ----------------------------------------------------------------------- */
+
+struct rt_volume {
+	char *source, *destination, *options; /* options: "ro,…" or NULL */
+};
+
+/* What a person asked for; turned into an OCI document. */
+struct rt_run_request {
+	const char *rootfs; /* --rootfs DIR */
+	char *const *args;
+	char *const *env; /* strv of NAME=value */
+	const struct rt_volume *volumes;
+	size_t n_volumes;
+	const char *workdir, *user, *hostname, *name, *network;
+	bool interactive, tty, remove, read_only;
+	int64_t memory_bytes, cpus_micro, pids_limit; /* CG_UNSET */
+	const char *driver;
+	char *const *labels;
+};
+
+/* The OCI document for a request. Looks into the root file system for the user. */
+int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const char *id,
+		    struct json **ret, struct err *e);
+
+/* A fresh id: 12 hex digits. */
+void rt_new_id(char ret[13]);
+
+/* ---- relay ------------------------------------------------------------------------------ */
+
+/* Copy between our terminal and a console master, follow window size, forward signals to the
+ * sandbox (none with a terminal, whose line discipline does it), until the process `pid` ended and
+ * its output is drained. s may be NULL-driver safe. stdin is only read when `interactive`. Restores
+ * the terminal in every case. */
+struct rt_relay {
+	struct sandbox *sandbox; /* for signals; exec: signals go to pid */
+	pid_t pid;
+	int console_fd; /* master, or -1 without a terminal */
+	bool interactive;
+	bool forward_signals;
+	bool is_exec;
+};
+int rt_relay_run(struct rt_relay *r, int *ret_wait_status, struct err *e);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Networks of a sandbox. For now the two that need no host set-up; bridges, published ports and the
+ * shared uplink join here.
+ */
+#pragma once
+
+#include "base/err.h"
+
+enum vio_network_kind {
+	VIO_NETWORK_NONE, /* own namespace with only a loopback device */
+	VIO_NETWORK_HOST, /* the host's namespace */
+};
+
+/* --network's value. A kind of a later step ("bridge", a network's name) is ERR_UNSUPPORTED by
+ * name. */
+int vio_network_parse(const char *s, enum vio_network_kind *ret, struct err *e);
