@@ -2,7 +2,7 @@
 /*
  * The synchronisation channel between a creator and the host process of a sandbox, the same for a
  * container's init and for a VM's monitor process. A SOCK_SEQPACKET pair: one message, one
- *datagram; a message may carry one descriptor or one error value.
+ * datagram; a message may carry one descriptor or one error value.
  *
  *	creator                         host process
  *	clone ------------------------> (waits)
@@ -17,7 +17,7 @@
  *	                                end of file: the exec happened;  SYNC_ERROR: it did not
  *
  * Before SYNC_COMMIT, end of file on the channel means that the creator died: the host process
- *exits.
+ * exits.
  */
 #pragma once
 

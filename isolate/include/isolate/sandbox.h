@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A container: its configuration, the life of its first process (init) up to execve, and joining
- *it.
+ * it.
  *
  * Who calls what:
  *
@@ -15,7 +15,7 @@
  *	iso_init_start() or gate_open() -> hooks, identity, capabilities, seccomp, execve
  *
  * The child of clone3 runs our code in a copy of the creator's memory: the creator must be
- *single-threaded there. Programs that call this must have gone through self_seal() first.
+ * single-threaded there. Programs that call this must have gone through self_seal() first.
  */
 #pragma once
 

@@ -3,26 +3,27 @@
  * The one interface behind which a sandbox is a container or a microVM. Nothing outside
  * runtime/driver*.c (and the option that picks one) knows which.
  *
- * Every sandbox has one *host process*: a container's init, a VM's monitor process. The common part
- *owns its pidfd, places it in the cgroup, waits for it, and kills it. A host process ends exactly
- *as the workload ended (exit status or signal), so waiting is common code and there is no `wait`
- *here; the same holds for the host process of an exec. Terminals are common too: a host process
- *whose workload has one hands out the master of a host pty, and resizing it is an ioctl on that
- *master.
+ * Every sandbox has one *host process*: a container's init, a VM's monitor process. The common
+ * part owns its pidfd, places it in the cgroup, waits for it, and kills it. A host process ends
+ * exactly as the workload ended (exit status or signal), so waiting is common code and there is no
+ * `wait` here; the same holds for the host process of an exec. Terminals are common too: a host
+ * process whose workload has one hands out the master of a host pty, and resizing it is an ioctl on
+ * that master.
  *
- *	step            container                          VM
- *	plan            cgroup as configured               memory + overhead, vCPU quota
- *	create_host     clone3 into namespaces, cgroup     insula-vmm in its namespaces, cgroup
- *	  (hooks: prestart, createRuntime)
- *	create_inner    mounts, pivot_root, terminal       share tree, engine, guest boots, agent
- *creates commit          init may outlive us                the same start           gate: execve
- *gate: agent starts the workload exec            join namespaces, execve            insula-vmm
- *exec: asks the agent, relays signal          pidfd_send_signal                  control socket →
- *agent; SIGKILL ends the VM pause/resume    freeze the cgroup                  stop vCPUs, then
- *freeze the cgroup delete          nothing of its own                 sockets, run directory
+ *	step            container                       VM
+ *	plan            cgroup as configured            memory + overhead, vCPU quota
+ *	create_host     clone3 into namespaces, cgroup  insula-vmm in its namespaces, cgroup
+ *	  (runtime hooks: prestart, createRuntime)
+ *	create_inner    mounts, pivot_root, terminal    share tree, engine, boot, agent creates
+ *	commit          init may outlive us             the same
+ *	start           gate: execve                    gate: agent starts the workload
+ *	exec            join namespaces, execve         insula-vmm exec: asks the agent, relays
+ *	signal          pidfd_send_signal               control socket, agent; SIGKILL ends the VM
+ *	pause, resume   freeze the cgroup               stop vCPUs, then freeze the cgroup
+ *	delete          nothing of its own              sockets, run directory
  *
  * Operations still to join (each refused by name until then): update, stats, events, attach,
- *detach, checkpoint, restore.
+ * detach, checkpoint, restore.
  */
 #pragma once
 

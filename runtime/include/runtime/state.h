@@ -9,7 +9,7 @@
  *
  * The lock is flock(2) on the directory itself; it is never held while a hook runs, and never
  * across sandboxes. A directory without state.json is a creation that died; it is listed, and
- *deletable.
+ * deletable.
  */
 #pragma once
 
