@@ -44,7 +44,8 @@ enum agent_type {
 	AGENT_SHUTDOWN,
 	AGENT_TIME, /* payload: le64 nanoseconds since the epoch, for guests without a clock */
 	/* both ways */
-	AGENT_DATA,   /* proc, stream; empty payload is end of file */
+	AGENT_DATA,   /* proc, stream; empty payload is end of file; empty against the stream's
+			 direction: its reader is gone (agent_stream.h) */
 	AGENT_CREDIT, /* proc, stream; value: bytes granted */
 	AGENT_TYPE_COUNT,
 };
