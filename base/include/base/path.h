@@ -68,6 +68,15 @@ int path_write_file_at(int dirfd, const char *path, const char *value, struct er
 int path_replace_file_at(int dirfd, const char *name, const void *buf, size_t len, mode_t mode,
 			 bool durable, struct err *e);
 
+/* Make a new file (O_EXCL, so -EEXIST if anything is there), mode less the umask. */
+int path_create_file_at(int dirfd, const char *name, const void *buf, size_t len, mode_t mode,
+			struct err *e);
+/* Open an operator's log file for appending, made 0644 when missing. Returns the fd. */
+int path_open_log(const char *path, struct err *e);
+
+/* The host's /dev/null, read-write. Returns the fd. */
+int path_open_null(struct err *e);
+
 /* Check with fstatfs(2) that fd is on a file system of the given magic (PROC_SUPER_MAGIC, ...). */
 int path_check_fstype(int fd, long magic, const char *what, struct err *e);
 

@@ -149,6 +149,8 @@ extern const struct driver driver_vm;
 /* The only selection point. NULL and "" give the container driver. ERR_INVALID names the valid
  * ones. */
 int driver_find(const char *name, const struct driver **ret, struct err *e);
+/* The name that driver_find() takes; for the options that pick a kind. */
+const char *driver_name_of(enum driver_id id);
 
 /* Walk the document and refuse, by name and with the row's reason, the first field that this driver
  * does not do. */

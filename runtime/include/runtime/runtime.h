@@ -70,6 +70,9 @@ int rt_start(struct sandbox *s, struct err *e);
  * and signal as of waitpid. Marks the state stopped with the code. */
 int rt_wait(struct sandbox *s, int *ret_wait_status, struct err *e);
 
+/* After a relay that reaped the host process: mark the state stopped with its exit code. */
+int rt_finish(struct sandbox *s, int wait_status, struct err *e);
+
 int rt_kill(struct sandbox *s, int sig, bool all, struct err *e);
 int rt_pause(struct sandbox *s, struct err *e);
 int rt_resume(struct sandbox *s, struct err *e);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The process of an exec, as a JSON object: so that one parser checks what came from flags and what came from
+ * an engine's file.
+ */
+#include "exec_process.h"
+
+#include "base/cleanup.h"
+#include "base/str.h"
+
+static int set_user(struct json *process, const struct exec_changes *c)
+{
+	struct json *user = json_object_member(process, "user", true);
+	struct json *gids;
+
+	if (!user || json_set(user, "uid", json_new_u64(c->user->uid)) < 0 ||
+	    json_set(user, "gid", json_new_u64(c->user->gid)) < 0)
+		return -ENOMEM;
+	if (!c->set_gids)
+		return 0;
+	gids = json_new_array();
+	if (json_set(user, "additionalGids", gids) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->user->n_additional_gids; i++)
+		if (json_push(gids, json_new_u64(c->user->additional_gids[i])) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* Append to (or, for the environment, replace in) a list of strings that may be missing. */
+static int extend_list(struct json *object, const char *key, char *const *more,
+		       int (*add)(char ***v, const char *s), struct err *e)
+{
+	struct json_at top = json_top(object), list;
+	_cleanup_strv_ char **all = NULL;
+
+	if (json_member(&top, key, &list)) {
+		int r = json_get_strv(&list, &all, e);
+
+		if (r < 0)
+			return r;
+	}
+	for (; more && *more; more++)
+		if (add(&all, *more) < 0)
+			return err_nomem(e);
+	return json_set(object, key, json_new_strv(all)) < 0 ? err_nomem(e) : 0;
+}
+
+/* An added capability is one the process really holds: bounding, permitted and effective. */
+static int add_caps(struct json *process, char *const *caps, struct err *e)
+{
+	static const char *const sets[] = {"bounding", "permitted", "effective"};
+	struct json *all = json_object_member(process, "capabilities", true);
+
+	if (!all)
+		return err_nomem(e);
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		int r = extend_list(all, sets[i], caps, strv_push, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_string(struct json *process, const char *key, const char *value)
+{
+	return value ? json_set(process, key, json_new_string(value)) : 0;
+}
+
+int exec_process_json(const struct sandbox *s, const struct exec_changes *c, struct json **ret,
+		      struct err *e)
+{
+	struct json_at top = json_top(s->config.document), at;
+	_cleanup_json_ struct json *p =
+		json_member(&top, "process", &at) ? json_copy(at.value) : json_new_object();
+	int r;
+
+	if (!p || json_set(p, "args", json_new_strv(c->args)) < 0 ||
+	    json_set(p, "terminal", json_new_bool(c->tty)) < 0 ||
+	    set_string(p, "cwd", c->cwd) < 0 ||
+	    set_string(p, "selinuxLabel", c->selinux_label) < 0 ||
+	    set_string(p, "apparmorProfile", c->apparmor_profile) < 0)
+		return err_nomem(e);
+	if (c->no_new_privileges && json_set(p, "noNewPrivileges", json_new_bool(true)) < 0)
+		return err_nomem(e);
+	if (c->user && set_user(p, c) < 0)
+		return err_nomem(e);
+	r = c->caps ? add_caps(p, c->caps, e) : 0;
+	if (r >= 0 && c->env)
+		r = extend_list(p, "env", c->env, strv_env_set, e);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(p);
+	return 0;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * insula-oci: the OCI runtime for engines (podman, containerd, Docker, CRI-O, buildah), with the
+ * command line that runc made customary. Called as `insula-oci-vm` it makes microVMs.
+ */
+#include "oci.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define GLOBAL(member) offsetof(struct cli_global, member)
+
+static const struct opt global_opts[] = {
+	{"root", 0, OPT_STRING, "DIR", "directory of the sandboxes' state", GLOBAL(root)},
+	{"log", 0, OPT_STRING, "FILE", "append errors and warnings to FILE", GLOBAL(log)},
+	{"log-format", 0, OPT_STRING, "FORMAT", "text or json", GLOBAL(log_format)},
+	{"debug", 0, OPT_FLAG, NULL, "log more", GLOBAL(debug)},
+	{"isolation", 0, OPT_STRING, "KIND",
+	 "container or vm; default: the annotation org.insula.isolation, else container",
+	 GLOBAL(isolation)},
+	{"systemd-cgroup", 0, OPT_REFUSED, NULL, "only the cgroupfs manager is there",
+	 GLOBAL(systemd_cgroup)},
+	{"rootless", 0, OPT_STRING, "MODE", "true, false or auto; found out by itself",
+	 GLOBAL(rootless)},
+	{"cgroup-manager", 0, OPT_REFUSED_VALUE, "MANAGER", "only cgroupfs is there", 0},
+	{"version", 'v', OPT_FLAG, NULL, "print the version", GLOBAL(version)},
+	{"man", 0, OPT_FLAG, NULL, "print the manual page", GLOBAL(man)},
+	{"completion", 0, OPT_FLAG, NULL, "print a completion script for bash", GLOBAL(completion)},
+};
+
+static const struct opt_table globals = OPT_TABLE(global_opts);
+
+static const struct command commands[] = {
+	{.name = "create",
+	 .args = "[flags] ID",
+	 .summary = "Create a sandbox from a bundle; its command waits for start",
+	 .opts = &oci_create_options,
+	 .run = oci_create,
+	 .seal = true},
+	{.name = "start",
+	 .args = "ID",
+	 .summary = "Let a created sandbox run its command",
+	 .run = oci_start},
+	{.name = "run",
+	 .args = "[flags] ID",
+	 .summary = "Create, start, wait and delete in one; exits as the command did",
+	 .opts = &oci_run_options,
+	 .run = oci_run,
+	 .seal = true},
+	{.name = "state", .args = "ID", .summary = "Print the state as JSON", .run = oci_state},
+	{.name = "kill",
+	 .args = "[flags] ID [SIGNAL]",
+	 .summary = "Send a signal (default TERM)",
+	 .opts = &oci_kill_options,
+	 .run = oci_kill},
+	{.name = "delete",
+	 .args = "[flags] ID",
+	 .summary = "Remove a stopped sandbox",
+	 .opts = &oci_delete_options,
+	 .run = oci_delete},
+	{.name = "exec",
+	 .args = "[flags] ID COMMAND [ARGUMENT…]",
+	 .summary = "Run a further command in a running sandbox",
+	 .opts = &oci_exec_options,
+	 .run = oci_exec,
+	 .seal = true},
+	{.name = "list",
+	 .args = "[flags]",
+	 .summary = "List the sandboxes",
+	 .opts = &oci_list_options,
+	 .run = oci_list},
+	{.name = "pause", .args = "ID", .summary = "Stop all processes", .run = oci_pause},
+	{.name = "resume", .args = "ID", .summary = "Let them go on", .run = oci_resume},
+	{.name = "spec",
+	 .args = "[flags]",
+	 .summary = "Write an ordinary config.json into the bundle",
+	 .opts = &oci_spec_options,
+	 .run = oci_spec,
+	 .no_runtime = true},
+	{.name = "features",
+	 .args = "",
+	 .summary = "Print what this runtime can do, as JSON",
+	 .run = oci_features,
+	 .no_runtime = true},
+	{.name = "update", .args = "ID", .refusal = "limits are fixed at creation"},
+	{.name = "events", .args = "ID", .refusal = "there are no statistics yet"},
+	{.name = "ps", .args = "ID", .refusal = "use the engine's top, or list the cgroup"},
+	{.name = "checkpoint", .args = "ID", .refusal = "CRIU is not driven yet"},
+	{.name = "restore", .args = "ID", .refusal = "CRIU is not driven yet"},
+};
+
+static const struct program program = {
+	.name = "insula-oci",
+	.summary = "OCI runtime for containers and microVMs",
+	.description =
+		"Runs OCI bundles for an engine such as podman, containerd or Docker, as "
+		"a container or, with --isolation vm, in a microVM with a kernel of its own.",
+	.opts = &globals,
+	.commands = commands,
+	.n_commands = ARRAY_SIZE(commands),
+	.exit_error = 1,
+};
+
+int main(int argc, char **argv)
+{
+	return program_main(&program, argc, argv);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of insula-oci, the runc command line. */
+#pragma once
+
+#include "command.h"
+
+int oci_create(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_run(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_start(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_state(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_kill(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_delete(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_pause(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_resume(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_list(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_exec(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_spec(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_features(struct cli *cli, int argc, char **argv, struct err *e);
+
+extern const struct opt_table oci_create_options, oci_run_options, oci_kill_options,
+	oci_delete_options, oci_list_options, oci_exec_options, oci_spec_options;
+
+/* Connect to an engine's console socket (any path length). Returns the descriptor. */
+int oci_connect_console(const char *path, struct err *e);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * insula-oci create and run: a bundle becomes a sandbox.
+ */
+#include "oci.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "base/str.h"
+
+struct create_opts {
+	const char *bundle, *console_socket, *pid_file, *pidfd_socket;
+	int64_t preserve_fds;
+	bool no_pivot, no_new_keyring, detach, keep;
+};
+
+#define FIELD(member) offsetof(struct create_opts, member)
+
+#define CREATE_OPTS                                                                              \
+	{"bundle",     'b', OPT_STRING, "DIR", "the bundle; default: the current directory",     \
+	 FIELD(bundle)},                                                                         \
+		{"console-socket",                                                               \
+		 0,                                                                              \
+		 OPT_STRING,                                                                     \
+		 "SOCKET",                                                                       \
+		 "Unix socket that receives the terminal's master",                              \
+		 FIELD(console_socket)},                                                         \
+		{"pid-file",     0, OPT_STRING, "FILE", "write the host process's pid to FILE",  \
+		 FIELD(pid_file)},                                                               \
+		{"preserve-fds",     0, OPT_NUMBER, "N", "pass N descriptors from 3 on",         \
+		 FIELD(preserve_fds)},                                                           \
+		{"no-pivot",     0, OPT_FLAG, NULL, "MS_MOVE and chroot in place of pivot_root", \
+		 FIELD(no_pivot)},                                                               \
+		{"no-new-keyring",     0, OPT_FLAG, NULL, "keep the caller's session keyring",   \
+		 FIELD(no_new_keyring)},                                                         \
+		{"pidfd-socket",     0, OPT_REFUSED_VALUE, "SOCKET", "use --pid-file",           \
+		 FIELD(pidfd_socket)},                                                           \
+	{                                                                                        \
+		"no-subreaper", 0, OPT_HARMLESS, NULL, "we never make ourselves a subreaper", 0  \
+	}
+
+static const struct opt create_opts[] = {CREATE_OPTS};
+const struct opt_table oci_create_options = OPT_TABLE(create_opts);
+
+static const struct opt run_opts[] = {
+	CREATE_OPTS,
+	{"detach", 'd', OPT_FLAG, NULL, "do not wait for the command", FIELD(detach)},
+	{"keep", 0, OPT_FLAG, NULL, "keep the state when the command has ended", FIELD(keep)},
+};
+const struct opt_table oci_run_options = OPT_TABLE(run_opts);
+
+int oci_connect_console(const char *path, struct err *e)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	_cleanup_close_ int dir = -1, fd = -1;
+	_cleanup_free_ char *parent = NULL;
+	const char *slash = strrchr(path, '/');
+	int n;
+
+	/* sun_path has 108 bytes, and engines' paths are longer: name it below its directory. */
+	parent = slash ? strndup(path, (size_t)(slash - path + 1)) : strdup(".");
+	if (!parent)
+		return err_nomem(e);
+	dir = path_open_dir(parent, e);
+	if (dir < 0)
+		return err_wrap(e, "console socket '%s'", path);
+	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dir,
+		     slash ? slash + 1 : path);
+	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
+		return err_set(e, ERR_INVALID, ENAMETOOLONG, "console socket '%s': name too long",
+			       path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_sys(e, errno, "console socket '%s'", path);
+	return TAKE_FD(fd);
+}
+
+/* The annotation decides only where neither the name nor a flag did. */
+static const char *isolation_of(const struct cli *cli)
+{
+	const char *name = strrchr(cli->argv[0], '/');
+
+	name = name ? name + 1 : cli->argv[0];
+	if (cli->global.isolation)
+		return cli->global.isolation;
+	return str_has_suffix(name, "-vm") ? driver_name_of(DRIVER_VM) : NULL;
+}
+
+static int create(struct cli *cli, const char *id, const struct create_opts *o,
+		  struct sandbox **ret, struct err *e)
+{
+	_cleanup_free_ char *bundle = realpath(o->bundle ? o->bundle : ".", NULL);
+	_cleanup_close_ int console = -1;
+	struct rt_create_request request = {
+		.id = id,
+		.bundle = bundle,
+		.driver = isolation_of(cli),
+		.pid_file = o->pid_file,
+		.keep_keyring = o->no_new_keyring,
+		.no_pivot = o->no_pivot,
+	};
+
+	if (!bundle)
+		return err_sys(e, errno, "bundle '%s'", o->bundle ? o->bundle : ".");
+	if (o->console_socket) {
+		console = oci_connect_console(o->console_socket, e);
+		if (console < 0)
+			return console;
+	}
+	request.io = (struct rt_io){{-1, -1, -1}, console, (unsigned)o->preserve_fds};
+	return rt_create(&cli->ctx, &request, ret, e);
+}
+
+static int check_terminal(const struct sandbox *s, const struct create_opts *o, bool detached,
+			  struct err *e)
+{
+	bool terminal = s->config.process.terminal;
+
+	if (terminal && detached && !o->console_socket) {
+		err_invalid(e, "the configuration asks for a terminal, which nobody would hold");
+		return err_hint(e, "give --console-socket, or set process.terminal to false");
+	}
+	if (!terminal && o->console_socket)
+		return err_invalid(e, "--console-socket given, but process.terminal is false");
+	return 0;
+}
+
+static int parse(struct cli *cli, int argc, char **argv, struct create_opts *o, const char **ret_id,
+		 struct err *e)
+{
+	int first, r = command_parse(cli, argc, argv, false, o, &first, e);
+
+	if (r < 0)
+		return r;
+	r = command_words(cli, argc, first, 1, 1, e);
+	if (r < 0)
+		return r;
+	if (o->preserve_fds > 4096)
+		return err_invalid(e, "--preserve-fds: at most 4096");
+	*ret_id = argv[first];
+	return 0;
+}
+
+/* Take back a creation whose start did not work out. */
+static void drop(struct cli *cli, const char *id)
+{
+	rt_delete(&cli->ctx, id, true, NULL);
+}
+
+int oci_create(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	struct create_opts o = {0};
+	_cleanup_sandbox_ struct sandbox *s = NULL;
+	const char *id;
+	int r = parse(cli, argc, argv, &o, &id, e);
+
+	if (r < 0)
+		return r;
+	r = create(cli, id, &o, &s, e);
+	if (r < 0)
+		return r;
+	r = check_terminal(s, &o, true, e);
+	if (r < 0)
+		drop(cli, id);
+	return r;
+}
+
+static int run_to_end(struct sandbox *s, const struct create_opts *o, struct err *e)
+{
+	struct rt_relay relay = {
+		.sandbox = s,
+		.pid = s->state.host.pid,
+		.console_fd = s->console_fd,
+		.interactive = true,
+		.forward_signals = true,
+	};
+	int status, r = rt_relay_run(&relay, &status, e);
+
+	if (r < 0)
+		return r;
+	r = rt_finish(s, status, e);
+	if (r < 0)
+		return r;
+	if (!o->keep) {
+		r = rt_delete(s->ctx, s->state.id, true, e);
+		if (r < 0)
+			return r;
+	}
+	return proc_exit_code(status);
+}
+
+int oci_run(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	struct create_opts o = {0};
+	_cleanup_sandbox_ struct sandbox *s = NULL;
+	const char *id;
+	int r = parse(cli, argc, argv, &o, &id, e);
+
+	if (r < 0)
+		return r;
+	r = create(cli, id, &o, &s, e);
+	if (r < 0)
+		return r;
+	r = check_terminal(s, &o, o.detach, e);
+	if (r >= 0)
+		r = rt_start(s, e);
+	if (r >= 0 && !o.detach)
+		r = run_to_end(s, &o, e);
+	if (r < 0)
+		drop(cli, id);
+	return r;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of insula, for people. */
+#pragma once
+
+#include "command.h"
+
+int cmd_run(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_ps(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_kill(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_stop(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_rm(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_inspect(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_info(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_version(struct cli *cli, int argc, char **argv, struct err *e);
+
+extern const struct opt_table cmd_run_options, cmd_exec_options, cmd_ps_options, cmd_kill_options,
+	cmd_stop_options, cmd_rm_options;
+
+/* The sandbox that `word` names: exact id or name, else an unambiguous beginning of an id. The
+ * caller frees *ret_id. ERR_NOT_FOUND; ERR_INVALID names the candidates when there are several. */
+int resolve_sandbox(const struct rt_ctx *ctx, const char *word, char **ret_id, struct err *e);
