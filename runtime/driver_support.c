@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The support table: every field of the OCI runtime specification's configuration (1.3: config.md,
+ * config-linux.md, config-vm.md) and every verb that the field's runtimes have, with what each
+ * driver does about it. It is the one source of refusals, of `features` and of
+ * docs/oci-support.md.
+ *
+ * A refused object is listed by its members, so that members unknown to the specification stay
+ * without effect and members that ask for nothing stay without consequence. The order is that of
+ * the specification; a refusal names the first row that meets a value. The syntax of names is
+ * runtime/support.h's.
+ */
+#include "base/cleanup.h"
+#include "runtime/driver.h"
+
+#define YES                       \
+	{                         \
+		SUPPORT_YES, NULL \
+	}
+#define VIA(how)                 \
+	{                        \
+		SUPPORT_YES, how \
+	}
+#define NO(how)                 \
+	{                       \
+		SUPPORT_NO, how \
+	}
+#define MOOT(how)                 \
+	{                         \
+		SUPPORT_MOOT, how \
+	}
+
+#define ROW(name, container, vm)                                         \
+	{                                                                \
+		(name),                                                  \
+		{                                                        \
+			[DRIVER_CONTAINER] = container, [DRIVER_VM] = vm \
+		}                                                        \
+	}
+#define BOTH(name, cell)                                              \
+	{                                                             \
+		(name),                                               \
+		{                                                     \
+			[DRIVER_CONTAINER] = cell, [DRIVER_VM] = cell \
+		}                                                     \
+	}
+
+/* Reasons that several rows share. */
+#define GUEST                VIA("done in the guest")
+#define HOST_GROUP           VIA("limits the control group of the whole microVM on the host")
+#define OWN_KERNEL           MOOT("a microVM has its own, by having its own kernel")
+#define NO_JOIN              NO("a guest kernel cannot enter a namespace of the host")
+#define ONLY_VM              NO("only for a microVM")
+#define OTHER_OS(os)         NO("for " os " hosts; this runtime is for Linux")
+#define OTHER_OS_IGNORED(os) MOOT("for " os " hosts; has no meaning on Linux")
+#define NO_BLKIO             NO("block I/O limits are not done; resources.unified sets io.max on cgroup v2")
+#define NO_RDT               NO("cache and memory bandwidth allocation (resctrl) is not done")
+#define NO_MPOL              NO("NUMA memory policies are not done; resources.cpu.mems confines to nodes")
+#define NO_SCHED             NO("scheduling policies are not done; resources.cpu has shares and quota")
+#define NO_KMEM              NO("kernel memory has no limit of its own any more; memory.limit counts it")
+#define NO_RT                NO("real-time scheduling of groups is not done")
+#define NO_NETCLS            NO("network classes and priorities are of cgroup v1 only and not done")
+#define NO_AFFINITY          NO("not done; resources.cpu.cpus confines to CPUs")
+#define NO_NOTIFY            NO("handing system calls to an agent in user space is not done")
+
+const struct support_row support_table[] = {
+	BOTH("ociVersion", VIA("1.0.0 up to, not including, 2.0.0")),
+	ROW("root.path", YES, VIA("shared with the guest by virtiofs")),
+	BOTH("root.readonly", YES),
+
+	/* ---- mounts */
+	BOTH("mounts[].destination", YES),
+	BOTH("mounts[].type", YES),
+	ROW("mounts[].source", YES, VIA("what is bound is shared with the guest by virtiofs")),
+	BOTH("mounts[].options", YES),
+	BOTH("mounts[].uidMappings", NO("id-mapped mounts are not done yet")),
+	BOTH("mounts[].gidMappings", NO("id-mapped mounts are not done yet")),
+
+	/* ---- process */
+	ROW("process.terminal", YES, GUEST),
+	BOTH("process.consoleSize", YES),
+	ROW("process.cwd", YES, GUEST),
+	ROW("process.env", YES, GUEST),
+	ROW("process.args", YES, GUEST),
+	BOTH("process.commandLine", OTHER_OS("Windows")),
+	ROW("process.user.uid", YES, GUEST),
+	ROW("process.user.gid", YES, GUEST),
+	ROW("process.user.umask", YES, GUEST),
+	ROW("process.user.additionalGids", YES, GUEST),
+	BOTH("process.user.username", OTHER_OS_IGNORED("Windows")),
+	ROW("process.rlimits[]", YES, GUEST),
+	ROW("process.capabilities", YES, GUEST),
+	ROW("process.noNewPrivileges", YES, GUEST),
+	ROW("process.oomScoreAdj", YES, GUEST),
+	ROW("process.apparmorProfile", YES,
+	    NO("the guest kernel loads no AppArmor profiles; ask the engine for no profile "
+	       "(--security-opt apparmor=unconfined)")),
+	ROW("process.selinuxLabel", YES,
+	    NO("the guest kernel has no SELinux policy; ask the engine for no label "
+	       "(--security-opt label=disable)")),
+	BOTH("process.scheduler.policy", NO_SCHED),
+	BOTH("process.scheduler.nice", NO_SCHED),
+	BOTH("process.scheduler.priority", NO_SCHED),
+	BOTH("process.scheduler.flags", NO_SCHED),
+	BOTH("process.scheduler.runtime", NO_SCHED),
+	BOTH("process.scheduler.deadline", NO_SCHED),
+	BOTH("process.scheduler.period", NO_SCHED),
+	BOTH("process.ioPriority.class", NO("I/O priorities are not done")),
+	BOTH("process.ioPriority.priority", NO("I/O priorities are not done")),
+	BOTH("process.execCPUAffinity.initial", NO_AFFINITY),
+	BOTH("process.execCPUAffinity.final", NO_AFFINITY),
+
+	BOTH("hostname", YES),
+	BOTH("domainname", YES),
+
+	/* ---- hooks */
+	BOTH("hooks.prestart", YES),
+	BOTH("hooks.createRuntime", YES),
+	ROW("hooks.createContainer", YES,
+	    NO("a microVM has no container namespaces on the host; use createRuntime")),
+	ROW("hooks.startContainer", YES,
+	    NO("a microVM has no container namespaces on the host; use createRuntime, or a "
+	       "wrapper in the image")),
+	BOTH("hooks.poststart", YES),
+	BOTH("hooks.poststop", YES),
+
+	BOTH("annotations", VIA("kept, and shown by state; org.insula.isolation and "
+				"org.insula.rootfs are acted upon")),
+
+	/* ---- linux: namespaces */
+	ROW("linux.namespaces[pid]", YES, GUEST),
+	ROW("linux.namespaces[network]", YES, OWN_KERNEL),
+	ROW("linux.namespaces[mount]", YES, GUEST),
+	ROW("linux.namespaces[ipc]", YES, OWN_KERNEL),
+	ROW("linux.namespaces[uts]", YES, OWN_KERNEL),
+	ROW("linux.namespaces[user]", YES,
+	    NO("user namespaces are not made in a guest, whose root is not the host's anyway")),
+	ROW("linux.namespaces[cgroup]", YES, OWN_KERNEL),
+	ROW("linux.namespaces[time]", YES, OWN_KERNEL),
+	ROW("linux.namespaces[pid].path", YES, NO_JOIN),
+	ROW("linux.namespaces[network].path", YES,
+	    NO("a microVM has no network devices yet; ask the engine for --network none")),
+	ROW("linux.namespaces[mount].path", YES, NO_JOIN),
+	ROW("linux.namespaces[ipc].path", YES, NO_JOIN),
+	ROW("linux.namespaces[uts].path", YES, NO_JOIN),
+	ROW("linux.namespaces[user].path", YES, NO_JOIN),
+	ROW("linux.namespaces[cgroup].path", YES, NO_JOIN),
+	ROW("linux.namespaces[time].path", YES, NO_JOIN),
+	ROW("linux.uidMappings", YES, NO("user namespaces are not made in a guest")),
+	ROW("linux.gidMappings", YES, NO("user namespaces are not made in a guest")),
+	BOTH("linux.timeOffsets", NO("offsets of a time namespace are not set")),
+
+	/* ---- linux: devices, network devices */
+	ROW("linux.devices[]", YES,
+	    NO("devices of the host are not passed to a guest; the default ones are there")),
+	BOTH("linux.netDevices",
+	     NO("moving network devices is not done; a createRuntime hook can")),
+
+	/* ---- linux: control groups */
+	BOTH("linux.cgroupsPath",
+	     VIA("absolute: below the root of the hierarchies; relative: below "
+		 "our own group's parent. The systemd manager is not done")),
+	ROW("linux.resources.devices[]", YES,
+	    MOOT("a guest has no devices of the host to be kept from")),
+	ROW("linux.resources.memory.limit", YES,
+	    VIA("is the guest's memory; the host's limit adds the engine's own need")),
+	ROW("linux.resources.memory.reservation", YES, HOST_GROUP),
+	ROW("linux.resources.memory.swap", YES, HOST_GROUP),
+	BOTH("linux.resources.memory.kernel", NO_KMEM),
+	BOTH("linux.resources.memory.kernelTCP", NO_KMEM),
+	BOTH("linux.resources.memory.swappiness",
+	     NO("exists on cgroup v1 only; memory.swap limits what may be swapped")),
+	BOTH("linux.resources.memory.disableOOMKiller",
+	     NO("exists on cgroup v1 only; process.oomScoreAdj -1000 spares a process")),
+	BOTH("linux.resources.memory.useHierarchy",
+	     MOOT("always so: kernels since 5.11 know nothing else")),
+	BOTH("linux.resources.memory.checkBeforeUpdate",
+	     NO("limits are fixed at creation, so nothing is checked later")),
+	ROW("linux.resources.cpu.shares", YES, HOST_GROUP),
+	ROW("linux.resources.cpu.quota", YES, HOST_GROUP),
+	ROW("linux.resources.cpu.period", YES, HOST_GROUP),
+	ROW("linux.resources.cpu.cpus", YES, HOST_GROUP),
+	ROW("linux.resources.cpu.mems", YES, HOST_GROUP),
+	BOTH("linux.resources.cpu.burst", NO("not done; resources.unified sets cpu.max.burst on "
+					     "cgroup v2")),
+	BOTH("linux.resources.cpu.idle", NO("not done; resources.unified sets cpu.idle on cgroup "
+					    "v2")),
+	BOTH("linux.resources.cpu.realtimeRuntime", NO_RT),
+	BOTH("linux.resources.cpu.realtimePeriod", NO_RT),
+	ROW("linux.resources.pids.limit", YES, GUEST),
+	BOTH("linux.resources.blockIO.weight", NO_BLKIO),
+	BOTH("linux.resources.blockIO.leafWeight", NO_BLKIO),
+	BOTH("linux.resources.blockIO.weightDevice", NO_BLKIO),
+	BOTH("linux.resources.blockIO.throttleReadBpsDevice", NO_BLKIO),
+	BOTH("linux.resources.blockIO.throttleWriteBpsDevice", NO_BLKIO),
+	BOTH("linux.resources.blockIO.throttleReadIOPSDevice", NO_BLKIO),
+	BOTH("linux.resources.blockIO.throttleWriteIOPSDevice", NO_BLKIO),
+	BOTH("linux.resources.hugepageLimits",
+	     NO("not done; resources.unified sets hugetlb.SIZE.max on cgroup v2")),
+	BOTH("linux.resources.network.classID", NO_NETCLS),
+	BOTH("linux.resources.network.priorities", NO_NETCLS),
+	BOTH("linux.resources.rdma", NO("not done; resources.unified sets rdma.max on cgroup v2")),
+	ROW("linux.resources.unified", VIA("written as it is, on cgroup v2"), HOST_GROUP),
+
+	/* ---- linux: the rest */
+	BOTH("linux.intelRdt.closID", NO_RDT),
+	BOTH("linux.intelRdt.schemata", NO_RDT),
+	BOTH("linux.intelRdt.l3CacheSchema", NO_RDT),
+	BOTH("linux.intelRdt.memBwSchema", NO_RDT),
+	BOTH("linux.intelRdt.enableMonitoring", NO_RDT),
+	BOTH("linux.memoryPolicy.mode", NO_MPOL),
+	BOTH("linux.memoryPolicy.nodes", NO_MPOL),
+	BOTH("linux.memoryPolicy.flags", NO_MPOL),
+	ROW("linux.sysctl", YES, GUEST),
+	ROW("linux.seccomp.defaultAction", YES, GUEST),
+	ROW("linux.seccomp.defaultErrnoRet", YES, GUEST),
+	ROW("linux.seccomp.architectures", YES, GUEST),
+	ROW("linux.seccomp.flags", YES, GUEST),
+	ROW("linux.seccomp.syscalls[]", YES, GUEST),
+	BOTH("linux.seccomp.listenerPath", NO_NOTIFY),
+	BOTH("linux.seccomp.listenerMetadata", NO_NOTIFY),
+	BOTH("linux.seccomp.defaultAction=SCMP_ACT_NOTIFY", NO_NOTIFY),
+	BOTH("linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY", NO_NOTIFY),
+	ROW("linux.rootfsPropagation", YES, MOOT("no mount of the host reaches into a guest")),
+	ROW("linux.maskedPaths", YES, GUEST),
+	ROW("linux.readonlyPaths", YES, GUEST),
+	ROW("linux.mountLabel", YES,
+	    NO("the guest kernel has no SELinux policy; ask the engine for no label "
+	       "(--security-opt label=disable)")),
+	BOTH("linux.personality.domain", NO("execution domains are not set")),
+	BOTH("linux.personality.flags", NO("execution domains are not set")),
+
+	/* ---- vm */
+	ROW("vm.hypervisor.path", ONLY_VM, NO("the engine is chosen by what works on the host")),
+	ROW("vm.hypervisor.parameters", ONLY_VM,
+	    NO("parameters of an engine are not taken from a configuration")),
+	ROW("vm.kernel.path", ONLY_VM, NO("the installed guest kernel is used")),
+	ROW("vm.kernel.parameters", ONLY_VM, NO("the kernel's parameters are ours")),
+	ROW("vm.kernel.initrd", ONLY_VM, NO("the guest starts from our own initramfs")),
+	ROW("vm.image.path", ONLY_VM, NO("disk images are not done; root.path is shared")),
+	ROW("vm.image.format", ONLY_VM, NO("disk images are not done; root.path is shared")),
+	ROW("vm.hwConfig.deviceTree", ONLY_VM, NO("hardware is not passed through")),
+	ROW("vm.hwConfig.vcpus", ONLY_VM, NO("not done; resources.cpu.quota gives the vCPUs")),
+	ROW("vm.hwConfig.memory", ONLY_VM, NO("not done; resources.memory.limit gives the memory")),
+	ROW("vm.hwConfig.dtdevs", ONLY_VM, NO("hardware is not passed through")),
+	ROW("vm.hwConfig.iomems", ONLY_VM, NO("hardware is not passed through")),
+	ROW("vm.hwConfig.irqs", ONLY_VM, NO("hardware is not passed through")),
+
+	/* ---- other systems */
+	BOTH("solaris", OTHER_OS("Solaris")),
+	BOTH("windows", OTHER_OS("Windows")),
+	BOTH("zos", OTHER_OS("z/OS")),
+	BOTH("freebsd", OTHER_OS("FreeBSD")),
+
+	/* ---- verbs */
+	BOTH("verb:create", YES),
+	BOTH("verb:start", YES),
+	BOTH("verb:run", YES),
+	BOTH("verb:state", YES),
+	BOTH("verb:kill", YES),
+	BOTH("verb:delete", YES),
+	ROW("verb:exec", YES, GUEST),
+	BOTH("verb:list", YES),
+	BOTH("verb:spec", YES),
+	BOTH("verb:features", YES),
+	BOTH("verb:pause", YES),
+	BOTH("verb:resume", YES),
+	BOTH("verb:ps", NO("not done; use the engine's top, or read the group's cgroup.procs")),
+	BOTH("verb:update", NO("limits are fixed at creation")),
+	BOTH("verb:events", NO("there are no statistics yet; read the group's files")),
+	BOTH("verb:checkpoint", NO("checkpoints are not done")),
+	BOTH("verb:restore", NO("checkpoints are not done")),
+	BOTH("verb:mounts", NO("mounts are fixed at creation")),
+};
+const size_t support_table_len = ARRAY_SIZE(support_table);

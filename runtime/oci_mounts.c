@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The `mounts` array. The option words are isolate's table; here they are only handed over, and the
+ * combination is checked: what a bind needs, what a file system needs.
+ * Spec: OCI runtime-spec config.md "Mounts".
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "oci_parse.h"
+
+/* Relative destinations are deprecated but allowed: they count from the root. */
+static int read_destination(const struct json_at *at, void *target, struct err *e)
+{
+	const char *s = json_peek_string(at);
+
+	if (!s)
+		return json_error(at, e, "expected a string");
+	if (!*s)
+		return json_error(at, e, "must not be empty");
+	if (str_printf(target, "%s%s", *s == '/' ? "" : "/", s) < 0)
+		return err_nomem(e);
+	return 0;
+}
+
+static int read_options(const struct json_at *at, void *target, struct err *e)
+{
+	if (json_type_of(at->value) != JSON_ARRAY)
+		return json_error(at, e, "expected an array of strings");
+	for (size_t i = 0; i < json_array_len(at); i++) {
+		struct json_at item = json_array_at(at, i);
+		const char *word = json_peek_string(&item);
+		_cleanup_free_ char *place = NULL;
+		int r;
+
+		if (!word)
+			return json_error(&item, e, "expected a string");
+		r = iso_mount_option(target, word, e);
+		if (r == 0)
+			continue;
+		place = json_path(&item);
+		return err_wrap(e, "%s", place ? place : "mounts");
+	}
+	return 0;
+}
+
+static const struct json_field mount_fields[] = {
+	JSON_REQUIRED(struct iso_mount, destination, "destination", read_destination),
+	JSON_FIELD(struct iso_mount, type, "type", json_read_string),
+	JSON_FIELD(struct iso_mount, source, "source", json_read_string),
+	{"options", read_options, 0, false, -1},
+};
+
+/* A mount is a bind by its options (specification) or, as engines write it and other runtimes take
+ * it, by the type "bind" or "rbind" alone. */
+static void settle_bind(struct iso_mount *m)
+{
+	if (m->type && (STREQ(m->type, "bind") || STREQ(m->type, "rbind"))) {
+		m->flags |= ISO_MOUNT_BIND;
+		if (m->type[0] == 'r')
+			m->flags |= ISO_MOUNT_REC;
+	}
+	if (m->flags & ISO_MOUNT_BIND) {
+		free(m->type);
+		m->type = NULL;
+	}
+}
+
+static int read_mount(const struct json_at *at, void *target, struct err *e)
+{
+	struct iso_mount *m = target;
+	int r;
+
+	m->source_fd = -1;
+	r = json_read_object(at, mount_fields, ARRAY_SIZE(mount_fields), m, e);
+	if (r < 0)
+		return r;
+
+	settle_bind(m);
+	if (m->flags & ISO_MOUNT_REMOUNT)
+		return 0;
+	if (m->flags & ISO_MOUNT_BIND) {
+		if (!m->source || !*m->source)
+			return json_error(at, e, "a bind mount on '%s' needs a source",
+					  m->destination);
+	} else if (!m->type || !*m->type) {
+		return json_error(at, e,
+				  "a mount on '%s' needs a type, or the option 'bind' or 'rbind'",
+				  m->destination);
+	}
+	return 0;
+}
+
+/* Appends to nothing, one by one: an iso_mount is only ever visible to the destructor with its
+ * descriptor set to "none". */
+int oci_read_mounts(const struct json_at *at, void *isolation, struct err *e)
+{
+	struct iso_config *c = isolation;
+	size_t n;
+
+	if (json_type_of(at->value) != JSON_ARRAY)
+		return json_error(at, e, "expected an array");
+	n = json_array_len(at);
+	if (!n)
+		return 0;
+	c->mounts = calloc(n, sizeof(*c->mounts));
+	if (!c->mounts)
+		return err_nomem(e);
+	for (size_t i = 0; i < n; i++) {
+		struct json_at item = json_array_at(at, i);
+		int r;
+
+		c->n_mounts = i + 1;
+		r = read_mount(&item, &c->mounts[i], e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Readers of the parts of an OCI configuration, one file each, in the form that a table of `struct
+ * json_field` takes: cursor, target, error. Internal to this folder; runtime/oci.h is the way in.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "runtime/oci.h"
+
+int oci_read_process(const struct json_at *at, void *process, struct err *e);
+int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);       /* hooks[] */
+int oci_read_linux(const struct json_at *at, void *config, struct err *e);      /* oci_config */
+int oci_read_resources(const struct json_at *at, void *limits, struct err *e);  /* cg_limits */
+int oci_read_seccomp(const struct json_at *at, void *seccomp, struct err *e);   /* iso_seccomp */
+int oci_read_mounts(const struct json_at *at, void *isolation, struct err *e);  /* iso_config */
+int oci_read_devices(const struct json_at *at, void *isolation, struct err *e); /* iso_config */
+int oci_read_namespaces(const struct json_at *at, void *ns_table, struct err *e);
+int oci_read_id_maps(const struct json_at *at, void *maps, struct err *e); /* iso_id_maps */
+
+/* A string that is an absolute path, and one that is not empty. Targets: char *. */
+int oci_read_absolute_path(const struct json_at *at, void *target, struct err *e);
+int oci_read_word(const struct json_at *at, void *target, struct err *e);
+/* At most 64 bytes, the kernel's limit; "" is absence. Target: char *. */
+int oci_read_hostname(const struct json_at *at, void *target, struct err *e);
+/* An array of absolute paths. Target: char **. */
+int oci_read_absolute_paths(const struct json_at *at, void *target, struct err *e);
+/* A user or group id: 2^32-1 is no id, since setuid(2) and chown(2) take it for "leave". */
+int oci_read_id(const struct json_at *at, void *target, struct err *e);
+
+/* Every member of an object of strings: `take` gets key and value; both are borrowed. */
+int oci_read_string_map(const struct json_at *at,
+			int (*take)(const struct json_at *at, const char *key, const char *value,
+				    void *target, struct err *e),
+			void *target, struct err *e);
+
+/* "0-3,7": what cpuset files take. Target: char *. */
+int oci_read_cpu_list(const struct json_at *at, void *target, struct err *e);
