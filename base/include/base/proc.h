@@ -36,14 +36,16 @@ int proc_reap(pid_t pid, int *ret_status, struct err *e);
 int proc_exit_code(int wait_status);
 
 /* The one way to die as somebody else died: exit with that status, or by that signal with core
- * dumps off. */
+ * dumps off. Like _exit(): stdio is not flushed. */
 _Noreturn void proc_exit_as(int wait_status);
 
-/* A helper program to start: argv[0] is an absolute path, env NULL inherits. */
+/* A helper program to start: `path`, or argv[0] where that is NULL, is an absolute path; env NULL
+ * inherits. */
 struct proc_fd_map {
 	int from, to; /* `from` becomes `to` in the child; all others are closed there */
 };
 struct proc_spawn {
+	const char *path;
 	char *const *argv;
 	char *const *env;
 	const struct proc_fd_map *fds;

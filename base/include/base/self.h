@@ -11,8 +11,9 @@
 
 /* Return 0 if we already run from a sealed copy, else copy and re-execute with the same
  * arguments and environment plus INSULA_SELF=<path of the original>. Returns only on failure or
- * when already sealed; in the latter case INSULA_SELF is remembered and removed from the
- * environment. */
+ * when already sealed. INSULA_SELF stays in our environment for path_program_dir(), which believes
+ * it only in a sealed copy; a workload's environment comes from its configuration, never from
+ * ours. */
 int self_seal(char **argv, struct err *e);
 
 /* Not dumpable: /proc/PID of ours belongs to root and cannot be traced from a container. */

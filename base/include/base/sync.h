@@ -73,11 +73,12 @@ bool gate_is_waiting(int statefd);
 /* Order the start and wait for the answer: 0 when the exec happened, else the child's error. */
 int gate_open(int statefd, struct err *e);
 
-/* Host process: wait for SYNC_START on gate_fd (connections that send nothing are dropped) or on
- * sync_fd (-1: none). Returns the descriptor on which the outcome is owed (close it: success;
- * sync_send_error: failure). It is close-on-exec, so a successful exec closes it by itself.
- * Before `committed` an end of file on sync_fd is -EPIPE; after it, sync_fd is just no longer
- * watched. */
+/* Host process: wait for SYNC_START on gate_fd (connections that send nothing are dropped; -1: no
+ * gate) or on sync_fd (-1: none). SYNC_COMMIT on sync_fd is taken in here, so call it right after
+ * sending SYNC_READY. Before that an end of file on sync_fd is -EPIPE; after it, sync_fd is just no
+ * longer watched. Returns the descriptor on which the outcome is owed (close it: success;
+ * sync_send_error: failure): sync_fd itself if the order came from there. It is close-on-exec, so a
+ * successful exec closes it by itself. */
 int gate_wait(int gate_fd, int sync_fd, struct err *e);
 
 /* For an event loop: take one connection off gate_fd and its SYNC_START. Returns the owed

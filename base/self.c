@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sealed copy of ourselves (base/self.h). State is found, not remembered: whether we run from a
+ * sealed copy is asked of /proc/self/exe, and the path of the original travels in INSULA_SELF. It
+ * stays in our environment, since there is no better place without a global; a workload never sees
+ * it, as its environment comes from its configuration alone. The variable is believed only in a
+ * sealed copy, so that nobody who merely sets it changes where helpers are looked for.
+ */
+#include "base/self.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "self_internal.h"
+
+#define SELF_EXE   "/proc/self/exe"
+#define SELF_ENV   "INSULA_SELF"
+#define SELF_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 16u /* linux/memfd.h, since 6.3 */
+#endif
+
+static int open_self(struct err *e)
+{
+	int fd = open(SELF_EXE, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	err_sys(e, errno, "open '%s'", SELF_EXE);
+	return err_hint(e, "a procfs must be mounted on /proc");
+}
+
+static bool is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	/* A program on tmpfs answers too, with F_SEAL_SEAL alone. */
+	return seals >= 0 && (seals & SELF_SEALS) == SELF_SEALS;
+}
+
+static int read_self_link(char **ret, struct err *e)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink(SELF_EXE, path, sizeof(path) - 1);
+
+	if (n < 0) {
+		err_sys(e, errno, "read link '%s'", SELF_EXE);
+		return err_hint(e, "a procfs must be mounted on /proc");
+	}
+	path[n] = '\0';
+	*ret = strdup(path);
+	return *ret ? 0 : err_nomem(e);
+}
+
+int self_original_path(char **ret, struct err *e)
+{
+	_cleanup_close_ int fd = open_self(e);
+	const char *path;
+
+	if (fd < 0)
+		return fd;
+	if (!is_sealed(fd))
+		return read_self_link(ret, e);
+	path = getenv(SELF_ENV);
+	if (!path || path[0] != '/')
+		return err_set(e, ERR_INTERNAL, ENOENT,
+			       "%s is not set, though this is a sealed copy", SELF_ENV);
+	*ret = strdup(path);
+	return *ret ? 0 : err_nomem(e);
+}
+
+static int new_memfd(struct err *e)
+{
+	int fd = memfd_create("insula", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL) /* before 6.3 every memfd is executable */
+		fd = memfd_create("insula", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd >= 0)
+		return fd;
+	err_sys(e, errno, "memfd_create");
+	if (errno == EACCES)
+		err_hint(e, "the sysctl vm.memfd_noexec must not be 2");
+	return e ? -e->errnum : -errno;
+}
+
+static int copy_all(int from, int to, struct err *e)
+{
+	struct stat st;
+	off_t left;
+
+	if (fstat(from, &st) < 0)
+		return err_sys(e, errno, "stat '%s'", SELF_EXE);
+	for (left = st.st_size; left > 0;) {
+		ssize_t n = sendfile(to, from, NULL, (size_t)left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, errno, "copy '%s'", SELF_EXE);
+		if (n == 0)
+			return err_sys(e, EIO, "copy '%s'", SELF_EXE);
+		left -= n;
+	}
+	return 0;
+}
+
+static int seal_copy(int from, struct err *e)
+{
+	_cleanup_close_ int fd = new_memfd(e);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = copy_all(from, fd, e);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, SELF_SEALS) < 0)
+		return err_sys(e, errno, "seal the copy");
+	if (!is_sealed(fd)) /* or we would copy and execute for ever */
+		return err_set(e, ERR_SYSTEM, EPERM, "seal the copy: the seals do not show");
+	return TAKE_FD(fd);
+}
+
+/* execveat() leaves the descriptor's number as the name in ps; say who we are. */
+static void restore_name(void)
+{
+	const char *path = getenv(SELF_ENV), *slash = path ? strrchr(path, '/') : NULL;
+
+	if (slash)
+		prctl(PR_SET_NAME, slash + 1, 0, 0, 0);
+}
+
+int self_seal(char **argv, struct err *e)
+{
+	_cleanup_close_ int self = open_self(e), copy = -EBADF;
+	_cleanup_free_ char *path = NULL, *assignment = NULL;
+	_cleanup_strv_ char **env = NULL;
+	int r;
+
+	if (self < 0)
+		return err_wrap(e, "run from a sealed copy");
+	if (is_sealed(self)) {
+		restore_name();
+		return 0;
+	}
+	r = read_self_link(&path, e);
+	if (r < 0)
+		return err_wrap(e, "run from a sealed copy");
+	if (str_printf(&assignment, SELF_ENV "=%s", path) < 0 || strv_copy(environ, &env) < 0 ||
+	    strv_env_set(&env, assignment) < 0)
+		return err_nomem(e);
+	copy = seal_copy(self, e);
+	if (copy < 0)
+		return err_wrap(e, "run from a sealed copy");
+	/* By number: libc's fexecve() would fall back to /proc, which tells no better error. */
+	syscall(SYS_execveat, copy, "", argv, env, AT_EMPTY_PATH);
+	return err_sys(e, errno, "run from a sealed copy: execveat");
+}
+
+void self_undumpable(void)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
