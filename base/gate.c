@@ -139,7 +139,7 @@ static int peer_uid(int fd, uid_t *ret)
 /* Only who made the gate, or root. */
 static bool is_entitled(int gate_fd, int peer_fd)
 {
-	uid_t owner, peer;
+	uid_t owner = (uid_t)-1, peer = (uid_t)-1;
 
 	if (peer_uid(gate_fd, &owner) < 0 || peer_uid(peer_fd, &peer) < 0)
 		return false;

@@ -75,11 +75,6 @@ static bool is_target(const struct proc_fd_map *fds, size_t n, int fd)
 	return false;
 }
 
-static const char *program_of(const struct proc_spawn *s)
-{
-	return s->path ? s->path : s->argv[0];
-}
-
 static int make_plan(const struct proc_spawn *s, struct plan *p, struct err *e)
 {
 	for (size_t i = 0; i < s->n_fds; i++)
