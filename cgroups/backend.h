@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What differs between the versions, for one directory of a group. On a hybrid host a group has
+ * directories of both; each controller is reached through the version that has it.
+ */
+#pragma once
+
+#include "group.h"
+
+struct cg_backend {
+	int (*set_cpuset)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_cpu)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_memory)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_pids)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_devices)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*freeze)(const struct cg_dir *d, bool frozen, struct err *e);
+	bool (*is_frozen)(const struct cg_dir *d);
+	void (*stats_cpu)(const struct cg_dir *d, struct cg_stats *s);
+	void (*stats_memory)(const struct cg_dir *d, struct cg_stats *s);
+	uint64_t (*oom_kills)(const struct cg_dir *d);
+};
+
+extern const struct cg_backend cg_backend_v1;
+extern const struct cg_backend cg_backend_v2;
+
+int cg_devices_v1_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_devices_v2_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_freeze_v1(const struct cg_dir *d, bool frozen, struct err *e);
+int cg_freeze_v2(const struct cg_dir *d, bool frozen, struct err *e);
+bool cg_is_frozen_v1(const struct cg_dir *d);
+bool cg_is_frozen_v2(const struct cg_dir *d);
+int cg_pids_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
