@@ -11,6 +11,7 @@ PKGCONF  ?= pkg-config
 V        ?= 0
 WERROR   ?= 0
 SANITIZE ?= 0
+FAULTS   ?= 0
 
 ifeq ($(V),0)
 Q := @
@@ -30,6 +31,10 @@ ALL_CFLAGS := -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 
           -fno-strict-aliasing -ffunction-sections -fdata-sections -fvisibility=hidden
 ifeq ($(WERROR),1)
 ALL_CFLAGS += -Werror
+endif
+ifeq ($(FAULTS),1)
+# Fault points for tests (base/fault.h); use a build directory of its own: make FAULTS=1 BUILD=...
+ALL_CFLAGS += -DINSULA_FAULTS
 endif
 ifeq ($(SANITIZE),1)
 # Sanitizers want a dynamic program.

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Creating a sandbox, up to its start gate.
+ *
+ * The steps are a table, in the order of the way of a command. What must hold at every moment,
+ * since this process can be killed at any:
+ *
+ *	- The state is saved, with the path of the cgroup, before anything else exists. So whatever
+ *	  is left behind can be listed, and `delete --force` finds it: the directory, the cgroup,
+ *	  and with the cgroup every process.
+ *	- Until commit, the host process ends by itself when we do (base/sync.h).
+ *	- The lock is held but while hooks run; createContainer hooks run inside create_inner. If
+ *	  somebody deletes the sandbox in that time, we notice when we lock again, and then take back
+ *	  only our process: directory and cgroup of that name may be another's by now.
+ *
+ * When a step fails, what was made is taken back in reverse order: process, driver's own, cgroup,
+ * then the poststop hooks if hooks had begun (Spec: runtime.md "Lifecycle", steps 3 to 5 go on
+ * with 12 and 13), then the directory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "creation.h"
+#include "sandbox.h"
+#include "state_internal.h"
+
+/* ---- taking back ------------------------------------------------------------------------ */
+
+static void undo_state(void *arg)
+{
+	struct creation *c = arg;
+
+	if (c->dir_made)
+		(void)state_dir_remove(&c->s->dir, NULL);
+}
+
+static void undo_hooks(void *arg)
+{
+	struct creation *c = arg;
+	struct sandbox *s = c->s;
+	struct err failure = ERR_INIT;
+
+	if (!c->hooks_began || !c->dir_made || s->config.hooks[OCI_HOOK_POSTSTOP].n == 0)
+		return;
+	sandbox_unlock(s);
+	if (sandbox_run_hooks(s, OCI_HOOK_POSTSTOP, RT_STOPPED, 0, &failure) < 0)
+		log_error_value(&c->ctx->log, &failure);
+	c->dir_made = state_dir_lock(&s->dir, NULL) == 0;
+}
+
+static void undo_cgroup(void *arg)
+{
+	struct creation *c = arg;
+	struct err failure = ERR_INIT;
+	struct cg_host *host;
+	const char *path = c->s->state.cgroup_path;
+
+	if (!c->dir_made || path[0] == '\0' || rt_cgroups(c->ctx, &host, NULL) < 0)
+		return;
+	if (cg_remove(host, path, true, &failure) < 0)
+		log_error_value(&c->ctx->log, &failure);
+}
+
+static void undo_host(void *arg)
+{
+	struct creation *c = arg;
+	struct err failure = ERR_INIT;
+
+	if (sandbox_kill(c->s, &failure) < 0 || c->s->driver->delete (c->s, &failure) < 0)
+		log_error_value(&c->ctx->log, &failure);
+}
+
+static void undo_pid_file(void *arg)
+{
+	struct creation *c = arg;
+
+	if (c->pid_file_made)
+		pid_file_remove(c->request->pid_file);
+}
+
+/* ---- the steps -------------------------------------------------------------------------- */
+
+static int save_config(struct sandbox *s, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (json_to_text(s->config.document, false, &text, &len) < 0)
+		return err_nomem(e);
+	return path_replace_file_at(s->dir.fd, CONFIG_FILE, text, len, 0600, false, e);
+}
+
+/* Once the state names a cgroup, a cleanup after our death empties that group. So a group that
+ * somebody lives in must be refused before, although cg_create() would refuse it too. */
+static int check_group_is_free(struct creation *c, struct err *e)
+{
+	_cleanup_(cg_freep) struct cgroup *g = NULL;
+	_cleanup_free_ pid_t *pids = NULL;
+	const char *path = c->s->state.cgroup_path;
+	struct cg_host *host;
+	size_t n = 0;
+	int r = rt_cgroups(c->ctx, &host, e);
+
+	if (r < 0)
+		return r;
+	if (path[0] == '\0' || cg_open(host, path, &g, NULL) < 0 || cg_is_null(g) ||
+	    cg_pids(g, &pids, &n, NULL) < 0 || n == 0)
+		return 0;
+	err_set(e, ERR_EXISTS, EEXIST, "cgroup '%s' exists and has %zu process%s in it", path, n,
+		n == 1 ? "" : "es");
+	return err_hint(e, "another sandbox uses this cgroup path");
+}
+
+static int step_state(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	int r = check_group_is_free(c, e);
+
+	if (r == 0)
+		r = state_dir_create(c->ctx->root, c->request->id, &s->dir, e);
+	if (r < 0)
+		return r;
+	c->dir_made = true;
+	undo_push(&s->undo, undo_state, c);
+	undo_push(&s->undo, undo_hooks, c);
+	r = save_config(s, e);
+	if (r < 0)
+		return err_wrap(e, "save the configuration");
+	return sandbox_save(s, RT_CREATING, e);
+}
+
+/* Only a look: the host process opens it again in its own mount namespace, where a descriptor of
+ * ours could not be mounted. */
+static int step_rootfs(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	struct img_rootfs rootfs;
+	int r = img_rootfs_open(s->config.isolation.rootfs.path, s->plan.rootfs_form, &rootfs, e);
+
+	if (r < 0)
+		return err_wrap(e, "root file system");
+	free(s->config.isolation.rootfs.path);
+	s->config.isolation.rootfs.path = TAKE_PTR(rootfs.path);
+	img_rootfs_done(&rootfs);
+	return 0;
+}
+
+static int step_cgroup(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	struct cg_host *host;
+	int r = rt_cgroups(c->ctx, &host, e);
+
+	if (r == 0)
+		r = cg_create(host, s->state.cgroup_path, &s->plan.limits, &s->cgroup, e);
+	if (r < 0)
+		return err_wrap(e, "cgroup");
+	if (cg_is_null(s->cgroup)) {
+		/* Nothing was made, and no later command shall look for it. */
+		s->state.cgroup_path[0] = '\0';
+		return 0;
+	}
+	undo_push(&s->undo, undo_cgroup, c);
+	r = cg_set_limits(s->cgroup, &s->plan.limits, e);
+	return r < 0 ? err_wrap(e, "cgroup '%s'", s->state.cgroup_path) : 0;
+}
+
+static int step_host(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	int r;
+
+	undo_push(&s->undo, undo_host, c);
+	r = s->driver->create_host(s, e);
+	if (r < 0)
+		return r;
+	if (!cg_is_null(s->cgroup) && cg_clone_fd(s->cgroup) < 0) {
+		r = cg_attach(s->cgroup, s->state.host.pid, e);
+		if (r < 0)
+			return err_wrap(e, "cgroup '%s'", s->state.cgroup_path);
+	}
+	return sandbox_save(s, RT_CREATING, e);
+}
+
+static int step_hooks(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	pid_t pid = s->state.host.pid;
+	int r;
+
+	c->hooks_began = true;
+	sandbox_unlock(s);
+	r = sandbox_run_hooks(s, OCI_HOOK_PRESTART, RT_CREATING, pid, e);
+	if (r == 0)
+		r = sandbox_run_hooks(s, OCI_HOOK_CREATE_RUNTIME, RT_CREATING, pid, e);
+	return r;
+}
+
+static int step_inner(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	int r = s->driver->create_inner(s, e);
+
+	if (r < 0 || s->io.console_socket < 0 || s->console_fd < 0)
+		return r;
+	r = console_send(s->io.console_socket, s->console_fd, e);
+	s->console_fd = fd_close(s->console_fd);
+	return r;
+}
+
+static int step_created(struct creation *c, struct err *e)
+{
+	struct sandbox *s = c->s;
+	int r = state_dir_lock(&s->dir, e);
+
+	if (r == -ENOENT) {
+		c->dir_made = false;
+		return err_set(e, ERR_STATE, ECANCELED, "deleted by another process meanwhile");
+	}
+	if (r < 0)
+		return r;
+	return sandbox_save(s, RT_CREATED, e);
+}
+
+static int step_pid_file(struct creation *c, struct err *e)
+{
+	int r;
+
+	if (!c->request->pid_file)
+		return 0;
+	r = pid_file_write(c->request->pid_file, c->s->state.host.pid, e);
+	if (r < 0)
+		return r;
+	c->pid_file_made = true;
+	undo_push(&c->s->undo, undo_pid_file, c);
+	return 0;
+}
+
+static int step_commit(struct creation *c, struct err *e)
+{
+	return c->s->driver->commit(c->s, e);
+}
+
+/* The names are the fault points of test builds; each lies behind its step. */
+static const struct {
+	const char *name;
+	int (*run)(struct creation *c, struct err *e);
+} steps[] = {
+	{"load", creation_load},     {"plan", creation_plan}, {"state", step_state},
+	{"rootfs", step_rootfs},     {"cgroup", step_cgroup}, {"host", step_host},
+	{"hooks", step_hooks},       {"inner", step_inner},   {"created", step_created},
+	{"pid-file", step_pid_file}, {"commit", step_commit},
+};
+
+/* ---- failing ---------------------------------------------------------------------------- */
+
+/* A process of ours that the kernel killed for the sandbox's own limit: whatever error that ended
+ * in, this is the reason. */
+static void explain_oom(const struct sandbox *s, struct err *e)
+{
+	char limit[STR_SIZE_MAX];
+
+	if (!s->cgroup || cg_is_null(s->cgroup) || s->plan.limits.memory_bytes < 0 ||
+	    cg_oom_kills(s->cgroup) == 0)
+		return;
+	err_set(e, ERR_LIMIT, ENOMEM, "out of memory during set-up (limit %s)",
+		str_size((uint64_t)s->plan.limits.memory_bytes, limit));
+	err_hint(e, "raise the memory limit (--memory, or linux.resources.memory.limit)");
+}
+
+static int run_steps(struct creation *c, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int r = steps[i].run(c, e);
+
+		if (r == 0)
+			r = FAULT(steps[i].name, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **ret, struct err *e)
+{
+	struct creation c = {.ctx = ctx, .request = r, .s = sandbox_new(ctx)};
+	struct err local = ERR_INIT;
+	int x;
+
+	if (!e)
+		e = &local;
+	if (!c.s) {
+		json_free(TAKE_PTR(r->document));
+		return err_nomem(e);
+	}
+	x = run_steps(&c, e);
+	if (x == 0) {
+		sandbox_unlock(c.s);
+		undo_forget(&c.s->undo);
+		*ret = c.s;
+		return 0;
+	}
+	explain_oom(c.s, e);
+	if (c.dir_made && !c.s->dir.locked)
+		c.dir_made = state_dir_lock(&c.s->dir, NULL) == 0;
+	undo_run(&c.s->undo);
+	rt_close(c.s);
+	return err_wrap(e, "create '%s'", r->id ? r->id : "");
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the verbs share about an open sandbox: making the handle, filling it step by step, asking
+ * what is true, killing it. Internal to this folder.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "runtime/runtime.h"
+
+/* An empty handle. NULL when out of memory; rt_close() frees it at every stage. */
+struct sandbox *sandbox_new(struct rt_ctx *ctx);
+
+/* Fill s->state from the open s->dir, and what follows from it: driver, pidfd. Call again after
+ * taking the lock, for what others saved meanwhile. A creation that died before its first save is
+ * no error: it looks like an empty one of the default driver. */
+int sandbox_load(struct sandbox *s, struct err *e);
+
+/* Take the lock and reload. -ENOENT when it was deleted meanwhile. */
+int sandbox_lock(struct sandbox *s, struct err *e);
+void sandbox_unlock(struct sandbox *s);
+
+/* Read the saved configuration unless it is there already. */
+int sandbox_need_config(struct sandbox *s, struct err *e);
+/* Open the cgroup unless it is open. Success with s->cgroup NULL: it has none. */
+int sandbox_need_cgroup(struct sandbox *s, struct err *e);
+
+/* What is true now; cheaper than state_status() as it uses the handles. */
+enum rt_status sandbox_status(struct sandbox *s);
+
+/* Save with a new status. The lock is held. */
+int sandbox_save(struct sandbox *s, enum rt_status status, struct err *e);
+
+/* SIGKILL to the host process (thawed if frozen), wait until it is gone, reap it if it is ours. */
+int sandbox_kill(struct sandbox *s, struct err *e);
+
+/* Run the hooks of a kind (s->config is loaded) with the state document of this moment; pid is as
+ * those hooks see it. No lock may be held. Failures of poststop hooks are logged, not returned. */
+int sandbox_run_hooks(struct sandbox *s, enum oci_hook_kind kind, enum rt_status status, pid_t pid,
+		      struct err *e);
+
+/* Nanoseconds since 1970. */
+int64_t now_unix_nsec(void);
+
+/* hooks.c: run all hooks of a list in order, `state_text` on the standard input of each. The first
+ * failure ends it, unless `failed` is given: then each failure is handed to it and the next one
+ * runs. */
+typedef void (*hook_failed_fn)(void *arg, const struct err *error);
+int hooks_run(const struct oci_hooks *hooks, enum oci_hook_kind kind, const char *state_text,
+	      hook_failed_fn failed, void *arg, struct err *e);
+
+/* pid_file.c: write it so that a reader sees the whole number or no file. */
+int pid_file_write(const char *path, pid_t pid, struct err *e);
+void pid_file_remove(const char *path);
+
+/* console.c: hand the master of a terminal to whoever listens on an engine's console socket. */
+int console_send(int socket, int master, struct err *e);

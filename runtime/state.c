@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of a sandbox: the structure, its saved status, and what is true now. A saved status
+ * is only what somebody wrote last; that somebody may have been killed since, so the truth is looked
+ * up in the kernel: the host process (by pid and start time), the gate, the freezer.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "base/sync.h"
+#include "cgroups/cgroup.h"
+#include "runtime/state.h"
+#include "state_internal.h"
+
+static const char *const status_names[] = {
+	[RT_CREATING] = "creating", [RT_CREATED] = "created", [RT_RUNNING] = "running",
+	[RT_PAUSED] = "paused",     [RT_STOPPED] = "stopped",
+};
+_Static_assert(ARRAY_SIZE(status_names) == RT_STATUS_COUNT, "a name for every status");
+
+const char *rt_status_name(enum rt_status s)
+{
+	if ((unsigned)s >= RT_STATUS_COUNT)
+		return "unknown";
+	return status_names[s];
+}
+
+int rt_status_parse(const char *name, enum rt_status *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(status_names); i++)
+		if (STREQ(name, status_names[i])) {
+			*ret = (enum rt_status)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+void state_init(struct state *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->saved = RT_CREATING;
+	s->exit_code = -1;
+}
+
+void state_done(struct state *s)
+{
+	free(s->id);
+	free(s->bundle);
+	free(s->driver);
+	free(s->cgroup_path);
+	free(s->rootfs);
+	free(s->version);
+	free(s->owner);
+	strv_free(s->annotations);
+	strv_free(s->labels);
+	free(s->command);
+	free(s->name);
+	state_init(s);
+}
+
+/* No host process (any more). Without one, a creation is still going on as long as its creator may
+ * hold the lock; who holds the lock himself knows better. */
+static enum rt_status status_without_host(const struct state_dir *d, const struct state *s)
+{
+	if (s->saved == RT_CREATING && s->host.pid == 0 && !d->locked)
+		return RT_CREATING;
+	return RT_STOPPED;
+}
+
+bool state_is_frozen(struct cg_host *host, const struct state *s)
+{
+	_cleanup_(cg_freep) struct cgroup *g = NULL;
+
+	if (!s->cgroup_path || s->cgroup_path[0] == '\0')
+		return false;
+	if (cg_open(host, s->cgroup_path, &g, NULL) < 0)
+		return false;
+	return !cg_is_null(g) && cg_is_frozen(g);
+}
+
+bool pidfd_has_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return pidfd < 0 || poll(&p, 1, 0) > 0;
+}
+
+enum rt_status state_status_by(const struct state_dir *d, const struct state *s, int pidfd,
+			       struct cg_host *host)
+{
+	if (pidfd_has_ended(pidfd))
+		return status_without_host(d, s);
+	if (s->saved == RT_CREATING)
+		return RT_CREATING;
+	if (host && state_is_frozen(host, s))
+		return RT_PAUSED;
+	return gate_is_waiting(d->fd) ? RT_CREATED : RT_RUNNING;
+}
+
+enum rt_status state_status(const struct state_dir *d, const struct state *s)
+{
+	_cleanup_(cg_host_freep) struct cg_host *host = NULL;
+	_cleanup_close_ int pidfd = -1;
+
+	if (s->host.pid > 0)
+		pidfd = proc_open(&s->host, NULL);
+	/* Only a live one can be frozen: spare the dead ones the look at the host's cgroups. */
+	if (pidfd >= 0 && s->saved != RT_CREATING)
+		(void)cg_host_open(&host, NULL);
+	return state_status_by(d, s, pidfd, host);
+}
