@@ -142,12 +142,45 @@ static int read_rule(const struct json_at *at, void *target, struct err *e)
 	return json_read_object(at, rule_fields, ARRAY_SIZE(rule_fields), target, e);
 }
 
+/* Devices that every container must be able to use (specification, "Default Devices"), and making
+ * nodes, which gives no access by itself. Appended to the rules of a configuration, so that
+ * engines' "deny all" at their head leaves a working /dev. */
+static const struct cg_device_rule default_rules[] = {
+	{true, 'c', -1, -1, false, false, true},                                      /* mknod */
+	{true, 'b', -1, -1, false, false, true}, {true, 'c', 1, 3, true, true, true}, /* null */
+	{true, 'c', 1, 5, true, true, true},                                          /* zero */
+	{true, 'c', 1, 7, true, true, true},                                          /* full */
+	{true, 'c', 1, 8, true, true, true},                                          /* random */
+	{true, 'c', 1, 9, true, true, true},                                          /* urandom */
+	{true, 'c', 5, 0, true, true, true},                                          /* tty */
+	{true, 'c', 5, 2, true, true, true},                                          /* ptmx */
+	{true, 'c', 136, -1, true, true, true},                                       /* pts */
+};
+
+static int append_default_rules(struct cg_limits *l, struct err *e)
+{
+	struct cg_device_rule *v;
+
+	if (!l->n_devices) /* no rules: every device is allowed */
+		return 0;
+	v = reallocarray(l->devices, l->n_devices + ARRAY_SIZE(default_rules), sizeof(*v));
+	if (!v)
+		return err_nomem(e);
+	l->devices = v;
+	memcpy(v + l->n_devices, default_rules, sizeof(default_rules));
+	l->n_devices += ARRAY_SIZE(default_rules);
+	return 0;
+}
+
 static int read_rules(const struct json_at *at, void *target, struct err *e)
 {
 	struct cg_limits *l = target;
 
-	return json_read_array(at, sizeof(*l->devices), read_rule, (void **)&l->devices,
-			       &l->n_devices, e);
+	int r;
+
+	r = json_read_array(at, sizeof(*l->devices), read_rule, (void **)&l->devices, &l->n_devices,
+			    e);
+	return r < 0 ? r : append_default_rules(l, e);
 }
 
 /* ---- unified ---------------------------------------------------------------------------- */
