@@ -36,6 +36,11 @@ int iso_cap_parse(const char *name, int *ret);
 const char *iso_cap_name(int cap);
 /* Highest capability of the running kernel. */
 int iso_cap_last(void);
+/* Capabilities that the calling process holds and so can hand on: its permitted ones that are in
+ * its bounding set. Others that a configuration asks for are left out without an error
+ * (OCI: "SHOULD NOT fail"); the runtime warns of them. A process in a user namespace of its own
+ * can be given all. */
+uint64_t iso_caps_held(void);
 
 struct iso_rlimit {
 	int resource;        /* RLIMIT_* */
