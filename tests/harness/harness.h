@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What integration tests share: running the built programs as a user would, a root file system of
+ * busybox, and a snapshot of everything that a sandbox could leave behind. A failure ends the current test through
+ * cmocka; temporary files and whatever runs under the test's own state root are removed in every case.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+/* One test program's surroundings. */
+struct world {
+	char dir[64];    /* private temporary directory */
+	char state[96];  /* state root below it, for --root */
+	char rootfs[96]; /* busybox root file system */
+	char insula[512], oci[512];
+};
+
+/* Group set-up and tear-down for cmocka; *state is the struct world. The tear-down deletes by force what
+ * still is under the state root, and fails if there was anything. */
+int world_setup(void **state);
+int world_teardown(void **state);
+
+/* Where the build put `name` ("insula", "tests/helpers/eat"). */
+void build_path(const char *name, char *buf, size_t size);
+
+/* Why microVMs cannot run here (no QEMU, no guest kernel), or NULL. */
+const char *vm_missing(void);
+
+struct run_spec {
+	const char *const *argv; /* argv[0] is a path */
+	const char *input;       /* text for standard input; NULL: /dev/null */
+	size_t input_len;        /* 0: strlen(input) */
+	const char *const *env;  /* NULL: inherited */
+	const char *cwd;
+	int timeout_sec; /* 0: 120 */
+};
+
+struct run_result {
+	int code; /* exit code, 128 + signal; 999: time was up (everything was killed) */
+	char *out, *err;
+	size_t out_len, err_len;
+};
+
+/* Run to the end. */
+struct run_result run(const struct run_spec *s);
+void run_result_done(struct run_result *r);
+
+/* Start in the background. With a pty, *ret_fd is its master (24 rows, 80 columns), else a pipe of its standard output
+ * and error. */
+pid_t start(const char *const *argv, bool pty, int *ret_fd);
+/* Wait for it; as code above. The time limit counts from now. */
+int finish(pid_t pid, int timeout_sec);
+/* Collect from fd until `needle` appears (returns true) or the stream ends or time is up. buf keeps all text. */
+bool read_until(int fd, const char *needle, char *buf, size_t size, int timeout_sec);
+
+/* argv from words; NULL-terminated, static storage of the caller's scope. */
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* What exists outside: mounts of our namespace, cgroups with "insula" or the world's ids in their name, processes of ours,
+ * entries of the state root. */
+struct snapshot {
+	char *text;
+};
+struct snapshot snapshot_take(const struct world *w);
+/* Fails the test and shows the difference. Frees both. */
+void snapshot_compare(struct snapshot *before, struct snapshot *after);
+
+/* Files. */
+void write_file(const char *path, const char *text, mode_t mode);
+char *read_file(const char *path); /* NULL if missing; caller frees */
+
+/* Poll `condition` until it holds, at most timeout_sec: for what has no event to wait on. */
+bool eventually(bool (*condition)(void *arg), void *arg, int timeout_sec);
