@@ -47,10 +47,11 @@ static int set_unified(const struct cgroup *g, const struct cg_unified *u, struc
 	}
 	if (cg_ctl_parse(u->file, len, &c) && cg_group_dir(g, c) != v2)
 		return cg_group_dir(g, c)
-			       ? err_unsupported(e,
-						 "unified '%s': the %.*s controller of this host is "
-						 "in a v1 hierarchy",
-						 u->file, (int)len, u->file)
+			       ? err_unsupported(
+					 e,
+					 "unified '%s': the %.*s controller of this host is "
+					 "in a v1 hierarchy",
+					 u->file, (int)len, u->file)
 			       : cg_group_missing(g, c, e);
 	r = cg_file_write(v2->fd, u->file, u->value, e);
 	if (r == -ENOENT)

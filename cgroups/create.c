@@ -27,16 +27,11 @@
 
 #define CREATE_ATTEMPTS 8
 
-/* v2: handed down where it can be, asked for or not, as engines read usage there. */
-#define V2_USUAL                                                                         \
-	(CG_BIT(CG_CTL_CPU) | CG_BIT(CG_CTL_CPUSET) | CG_BIT(CG_CTL_IO) |                \
-	 CG_BIT(CG_CTL_MEMORY) | CG_BIT(CG_CTL_PIDS))
-
 struct making {
 	const struct cg_hier *hier;
-	const char *path;	  /* of the group, for errors */
+	const char *path;          /* of the group, for errors */
 	unsigned wanted, required; /* v2 controllers */
-	struct cg_dir *dir;	  /* the result */
+	struct cg_dir *dir;        /* the result */
 };
 
 /* ---- v2: handing controllers down -------------------------------------------------------------- */
@@ -48,11 +43,13 @@ static int enable_failed(int r, enum cg_ctl c, const char *level, struct err *e)
 	switch (-r) {
 	case EBUSY:
 		err_set(e, ERR_STATE, EBUSY,
-			"enable the %s controller below cgroup '%s': the group has processes of its "
+			"enable the %s controller below cgroup '%s': the group has processes of "
+			"its "
 			"own",
 			name, level);
-		return err_hint(e, "move them to a sub-group of '%s', or choose a cgroup path whose "
-				   "parents have no processes",
+		return err_hint(e,
+				"move them to a sub-group of '%s', or choose a cgroup path whose "
+				"parents have no processes",
 				level);
 	case EOPNOTSUPP:
 		err_set(e, ERR_STATE, EOPNOTSUPP,
@@ -239,8 +236,8 @@ static int walk(const struct making *m, const char *rel, size_t parent_len, stru
 		if (!m->hier->v2 && (m->hier->controllers & CG_BIT(CG_CTL_CPUSET))) {
 			r = inherit_cpuset(fd, next, name, e);
 			if (r < 0)
-				return r == -ENODATA ? err_sys(e, ENODATA, "cpuset of '%s' is empty",
-							       level)
+				return r == -ENODATA ? err_sys(e, ENODATA,
+							       "cpuset of '%s' is empty", level)
 						     : r;
 		}
 		close(fd);
@@ -282,6 +279,42 @@ static int make_dir(const struct making *m, struct err *e)
 	return make_leaf(m, parent, slash ? slash + 1 : rel, e);
 }
 
+/* ---- the top group, for libcgroup.c --------------------------------------------------------------- */
+
+static struct making top_making(const struct cg_host *h, const struct cg_hier *hier,
+				const char *path, struct cg_dir *dir)
+{
+	unsigned usual = h->layout == CG_LAYOUT_V2 ? CG_V2_USUAL : 0;
+
+	return (struct making){
+		.hier = hier, .path = path, .wanted = usual & hier->controllers, .dir = dir};
+}
+
+bool cg_prefix_is_ready(const struct cg_host *h, const struct cg_hier *hier, const char *path)
+{
+	struct cg_dir made = {.fd = -1};
+	struct making m = top_making(h, hier, path, &made);
+	_cleanup_close_ int fd = cg_dir_open_at(hier->root_fd, cg_path_below(hier, path), NULL);
+
+	return fd >= 0 && parent_is_ready(&m, fd);
+}
+
+int cg_prefix_finish(const struct cg_host *h, const char *path, struct err *e)
+{
+	for (size_t i = 0; i < h->n_hier; i++) {
+		const struct cg_hier *hier = &h->hier[i];
+		struct cg_dir made = {.fd = -1};
+		struct making m = top_making(h, hier, path, &made);
+		const char *rel = cg_path_below(hier, path);
+		int fd = walk(&m, rel, strlen(rel), e);
+
+		if (fd < 0)
+			return err_wrap(e, "in '%s'", hier->mount_point);
+		close(fd);
+	}
+	return 0;
+}
+
 /* ---- the group -------------------------------------------------------------------------------------- */
 
 static void read_controllers(struct cg_dir *d, unsigned v1_has)
@@ -319,7 +352,7 @@ static int make_all(struct cgroup *g, unsigned needs, struct err *e)
 
 	for (size_t i = 0; i < h->n_hier; i++) {
 		struct cg_dir *d = &g->dirs[g->n_dirs];
-		unsigned usual = h->layout == CG_LAYOUT_V2 ? V2_USUAL : 0;
+		unsigned usual = h->layout == CG_LAYOUT_V2 ? CG_V2_USUAL : 0;
 		struct making m = {
 			.hier = &h->hier[i],
 			.path = g->path,

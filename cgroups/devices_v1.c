@@ -127,8 +127,9 @@ static int take_back(struct cg_device_plan *p, const struct cg_device_entry *x, 
 						entry_text(x, rule),
 						p->default_allow ? "deny" : "allow",
 						entry_text(old, former));
-				return err_hint(e, "name the devices one by one, or use a host with "
-						   "cgroup v2");
+				return err_hint(e,
+						"name the devices one by one, or use a host with "
+						"cgroup v2");
 			}
 			old->access &= ~x->access;
 		}

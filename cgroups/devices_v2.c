@@ -164,8 +164,9 @@ static int bpf_refused(int r, const char *step, struct err *e)
 {
 	if (r == -EPERM || r == -EACCES) {
 		err_unsupported(e, "device rules: %s: no permission to use BPF", step);
-		return err_hint(e, "cgroup v2 device rules need root (CAP_BPF and CAP_NET_ADMIN, or "
-				   "CAP_SYS_ADMIN)");
+		return err_hint(e,
+				"cgroup v2 device rules need root (CAP_BPF and CAP_NET_ADMIN, or "
+				"CAP_SYS_ADMIN)");
 	}
 	if (r == -ENOSYS || r == -EINVAL) {
 		err_set(e, ERR_UNSUPPORTED, -r, "device rules: %s: %s", step, strerror(-r));

@@ -122,8 +122,7 @@ int cg_file_slurp(int dirfd, const char *file, char **ret, struct err *e)
 
 int cg_dir_open_at(int dirfd, const char *path, struct err *e)
 {
-	int fd = openat(dirfd, *path ? path : ".",
-			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dirfd, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return err_sys(e, errno, "open directory '%s'", path);

@@ -62,7 +62,8 @@ int cg_events_wait(int dirfd, const char *key, uint64_t want, int64_t deadline_u
 			return err_sys(e, errno, "read 'cgroup.events'");
 		buf[n] = '\0';
 		if (!cg_text_key(buf, key, &value))
-			return err_unsupported(e, "'cgroup.events' of this kernel has no '%s'", key);
+			return err_unsupported(e, "'cgroup.events' of this kernel has no '%s'",
+					       key);
 		if (value == want)
 			return 0;
 		left = deadline_usec - cg_now_usec();
@@ -97,7 +98,8 @@ int cg_freeze_v1(const struct cg_dir *d, bool frozen, struct err *e)
 		/* Half frozen is worse than running. */
 		if (frozen)
 			cg_file_write(d->fd, "freezer.state", "THAWED", NULL);
-		err_sys(e, ETIMEDOUT, "wait for %s in 'freezer.state', which stays %s", want, state);
+		err_sys(e, ETIMEDOUT, "wait for %s in 'freezer.state', which stays %s", want,
+			state);
 		return err_hint(e, frozen ? "a process is in uninterruptible sleep"
 					  : "a parent group is frozen");
 	}

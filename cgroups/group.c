@@ -105,7 +105,8 @@ int cg_group_missing(const struct cgroup *g, enum cg_ctl c, struct err *e)
 	if (mounted && !v2) {
 		err_unsupported(e, "limit by the %s controller: no permission to make cgroup '%s'",
 				name, g->path);
-		return err_hint(e, "cgroup v1 controllers need root; run as root or without limits");
+		return err_hint(e,
+				"cgroup v1 controllers need root; run as root or without limits");
 	}
 	if (geteuid() != 0) {
 		err_unsupported(e, "the %s controller is not delegated to cgroup '%s'", name,

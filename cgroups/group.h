@@ -42,6 +42,11 @@ enum cg_ctl {
 /* v2 has these without any controller. */
 #define CG_V2_CORE (CG_BIT(CG_CTL_DEVICES) | CG_BIT(CG_CTL_FREEZER) | CG_BIT(CG_CTL_CPUACCT))
 
+/* v2: handed down where it can be, asked for or not, as engines read usage there. */
+#define CG_V2_USUAL                                                                               \
+	(CG_BIT(CG_CTL_CPU) | CG_BIT(CG_CTL_CPUSET) | CG_BIT(CG_CTL_IO) | CG_BIT(CG_CTL_MEMORY) | \
+	 CG_BIT(CG_CTL_PIDS))
+
 const char *cg_ctl_name(enum cg_ctl c, bool v2); /* NULL: not in that version */
 bool cg_ctl_parse(const char *s, size_t len, enum cg_ctl *ret);
 /* "cpu memory pids" (cgroup.controllers, subtree_control) to bits; unknown words are skipped. */
@@ -54,10 +59,10 @@ struct cg_backend;
 /* One mounted hierarchy. */
 struct cg_hier {
 	char *mount_point;
-	char *root;	      /* the group, seen from our cgroup namespace, mounted there */
-	char *own;	      /* our own group, from /proc/self/cgroup; NULL if not told */
-	char *name;	      /* as in cg_mount_view */
-	char *options;	      /* as in cg_mount_view */
+	char *root;           /* the group, seen from our cgroup namespace, mounted there */
+	char *own;            /* our own group, from /proc/self/cgroup; NULL if not told */
+	char *name;           /* as in cg_mount_view */
+	char *options;        /* as in cg_mount_view */
 	unsigned controllers; /* CG_BIT()s; v2: those of cgroup.controllers at the mount */
 	bool v2;
 	int root_fd; /* the mounted directory */
@@ -77,7 +82,7 @@ struct cg_dir {
 	const struct cg_hier *hier;
 	int fd;
 	unsigned controllers; /* usable in this very group, core ones of v2 included */
-	size_t n_made;	      /* components at the end of the path that we made */
+	size_t n_made;        /* components at the end of the path that we made */
 };
 
 struct cgroup {
@@ -140,6 +145,10 @@ int64_t cg_now_usec(void);
 /* For what has no notification: sleep a delay that doubles from 0.5 ms up to 50 ms, at most to the
  * deadline. False when it has passed. */
 bool cg_backoff(int64_t deadline_usec, unsigned *round);
+
+/* create.c, for libcgroup.c: does the top group hand down what it should; make it so. */
+bool cg_prefix_is_ready(const struct cg_host *h, const struct cg_hier *hier, const char *path);
+int cg_prefix_finish(const struct cg_host *h, const char *path, struct err *e);
 
 /* remove.c: no waiting. Remove the last n_made components of the path; or a directory with all
  * below it (0 or -errno, the first one met). */

@@ -17,7 +17,7 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define CG_MOUNT	"/sys/fs/cgroup"
+#define CG_MOUNT        "/sys/fs/cgroup"
 #define SELF_CGROUP_MAX (256u << 10)
 
 static const struct {

@@ -18,7 +18,7 @@
 /* max_cfs_runtime: what fits the kernel's 44-bit microseconds. */
 #define CPU_QUOTA_MAX_USEC (INT64_C(1) << 43)
 #define CPU_PERIOD_DEFAULT INT64_C(100000)
-#define CPUSET_MAX	   65535 /* no kernel has more CPUs or nodes */
+#define CPUSET_MAX         65535 /* no kernel has more CPUs or nodes */
 
 void cg_limits_init(struct cg_limits *l)
 {
@@ -55,8 +55,10 @@ struct range_row {
 	int64_t min, max;
 	bool unlimited; /* -1 is a value */
 };
-#define RANGE(label, unit, member, min, max, unlimited) \
-	{label, unit, offsetof(struct cg_limits, member), min, max, unlimited}
+#define RANGE(label, unit, member, min, max, unlimited)                              \
+	{                                                                            \
+		label, unit, offsetof(struct cg_limits, member), min, max, unlimited \
+	}
 
 static const struct range_row range_table[] = {
 	RANGE("memory limit", " bytes", memory_bytes, 1, INT64_MAX, true),
@@ -84,8 +86,7 @@ static int check_ranges(const struct cg_limits *l, struct err *e)
 			err_invalid(e, "%s %" PRId64 "%s is out of range: %" PRId64 " or more",
 				    r->name, v, r->unit, r->min);
 		else
-			err_invalid(e,
-				    "%s %" PRId64 "%s is out of range: %" PRId64 " to %" PRId64,
+			err_invalid(e, "%s %" PRId64 "%s is out of range: %" PRId64 " to %" PRId64,
 				    r->name, v, r->unit, r->min, r->max);
 		if (r->unlimited)
 			err_hint(e, "-1 means no limit");

@@ -25,9 +25,20 @@
 
 /* Words in a v1 mount's options that name no controller. */
 static const char *const plain_options[] = {
-	"rw",	       "ro",		  "none",	  "all",      "xattr",
-	"noprefix",    "clone_children",  "cpuset_v2_mode", "favordynmods", "nofavordynmods",
-	"nosuid",      "nodev",		  "noexec",	  "relatime",
+	"rw",
+	"ro",
+	"none",
+	"all",
+	"xattr",
+	"noprefix",
+	"clone_children",
+	"cpuset_v2_mode",
+	"favordynmods",
+	"nofavordynmods",
+	"nosuid",
+	"nodev",
+	"noexec",
+	"relatime",
 };
 
 struct mount_line {

@@ -26,8 +26,9 @@ int cg_path_check(const char *path, struct err *e)
 
 		if (len == 0 || len > NAME_MAX || (len == 1 && p[0] == '.') ||
 		    (len == 2 && p[0] == '.' && p[1] == '.'))
-			return err_invalid(e, "cgroup path '%s' has a component that is empty, "
-					      "'.', '..' or too long",
+			return err_invalid(e,
+					   "cgroup path '%s' has a component that is empty, "
+					   "'.', '..' or too long",
 					   path);
 		p += len;
 		if (*p == '/' && *++p == '\0')

@@ -94,8 +94,9 @@ static int write_limit(const struct cg_dir *d, const char *file, const char *usa
 	if (r != -EBUSY)
 		return r;
 	cg_file_read_u64(d->fd, usage_file, &usage, NULL);
-	err_set(e, ERR_LIMIT, EBUSY, "'%s': the limit of %s is below what is used: the group uses %s",
-		file, str_size((uint64_t)value, limit), str_size(usage, used));
+	err_set(e, ERR_LIMIT, EBUSY,
+		"'%s': the limit of %s is below what is used: the group uses %s", file,
+		str_size((uint64_t)value, limit), str_size(usage, used));
 	return err_hint(e, "give a limit above that, or let the sandbox free memory first");
 }
 

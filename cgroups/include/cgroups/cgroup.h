@@ -48,6 +48,9 @@ int cg_path_resolve(const struct cg_host *h, const char *wanted, const char *pre
 int cg_create(struct cg_host *h, const char *path, const struct cg_limits *l, struct cgroup **ret,
 	      struct err *e);
 
+/* Note on cg_create(): `l` says which controllers the group must have; its values are set by
+ * cg_set_limits() afterwards. NULL: none. */
+
 /* Open an existing one for stats, kill, update, exec. -ENOENT if it is gone. */
 int cg_open(struct cg_host *h, const char *path, struct cgroup **ret, struct err *e);
 void cg_free(struct cgroup *g);
@@ -65,6 +68,9 @@ int cg_set_limits(struct cgroup *g, const struct cg_limits *l, struct err *e);
 /* v2: descriptor for CLONE_INTO_CGROUP (borrowed); v1, hybrid with v1 controllers in use, none: -1,
  * and cg_attach() must be called with the new process. */
 int cg_clone_fd(const struct cgroup *g);
+/* Put process `pid` into the group, in every hierarchy. pid 0: the calling process, which must have
+ * one thread only; on v1 this is the quick way (no RCU grace period), so a freshly cloned child does
+ * best to attach itself. */
 int cg_attach(struct cgroup *g, pid_t pid, struct err *e);
 
 /* All processes, of the group and all below. *ret is fresh; caller frees. */
@@ -101,3 +107,23 @@ struct cg_mount_view {
 	int group_fd;
 };
 size_t cg_mount_views(struct cgroup *g, const struct cg_mount_view **ret);
+
+/* ---- off the per-container path, by libcgroup (cgroups/libcgroup.c) ---------------------------- */
+
+/* One controller the kernel knows, for `insula info`. */
+struct cg_controller_info {
+	char *name;        /* "memory"; "blkio" in v1, "io" in v2 */
+	char *mount_point; /* where its hierarchy is mounted; NULL: nowhere */
+	int version;       /* 1 or 2; 0: not mounted */
+	bool enabled;      /* false: switched off on the kernel's command line */
+};
+/* *ret is a fresh array; no cgroup file system mounted gives *ret_n 0. */
+int cg_host_describe(const struct cg_host *h, struct cg_controller_info **ret, size_t *ret_n,
+		     struct err *e);
+void cg_host_describe_free(struct cg_controller_info *c, size_t n);
+
+/* Make the permanent top group "/<prefix>" ready in every hierarchy, once per boot: made, cpuset
+ * filled (v1), controllers handed down (v2). When it is ready already this costs one look per
+ * hierarchy and libcgroup is not entered. Needs no call: cg_create() makes what is missing. Denied
+ * (rootless): -EACCES, which a caller may ignore. */
+int cg_prefix_prepare(struct cg_host *h, const char *prefix, struct err *e);
