@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A directory of the host, most often its own "/", as a root file system whose changes are thrown
+ * away. Theory of operation:
+ *
+ * An overlay covers one mount: what is mounted below its lower layer is not seen through it. So the
+ * directory's own mount and each real file system mounted below it get an overlay each (`struct layer`).
+ * The lower layer is the mount, the upper and work directories lie in one private tmpfs with a size
+ * limit, "N/upper" and "N/work". The kernel wants layers to be in our mount namespace while an overlay is
+ * created (it makes private copies of them then), so the tmpfs is attached on the directory for that
+ * time only; as all overlays exist, detached, it is taken off again. Then they are attached, the root
+ * first, each by its path inside the root, with the attributes (nosuid, ...) of the mount it stands for.
+ *
+ * Left out: pseudo file systems, and what is at or below /proc, /sys, /dev and /run. In the root's
+ * overlay these four are opaque empty directories from the start, so that sockets and keys of the host's
+ * services cannot be reached through it even where /run is no mount.
+ *
+ * What cannot be a lower layer (two overlays deep already; a file system without the needed operations; a
+ * mounted file) is bound read-only instead and named to the caller.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "mountfd.h"
+#include "mountinfo.h"
+#include "rootfs_kinds.h"
+#include "target.h"
+
+/* An inode of tmpfs is about 1 KiB of kernel memory that `size` does not count. One for each page of
+ * the size, within bounds that neither choke a package manager nor let a loop of mkdir win. */
+#define INODES_MIN (16u << 10)
+#define INODES_MAX (1u << 20)
+
+/* File systems that hold no files of the host's own, or only reach into the kernel. */
+static const char *const pseudo_types[] = {
+	"autofs",
+	"binfmt_misc",
+	"bpf",
+	"cgroup",
+	"cgroup2",
+	"configfs",
+	"debugfs",
+	"devpts",
+	"devtmpfs",
+	"efivarfs",
+	"fuse.gvfsd-fuse",
+	"fuse.portal",
+	"fusectl",
+	"hugetlbfs",
+	"mqueue",
+	"nfsd",
+	"nsfs",
+	"proc",
+	"pstore",
+	"resctrl",
+	"rootfs",
+	"rpc_pipefs",
+	"securityfs",
+	"selinuxfs",
+	"smackfs",
+	"sysfs",
+	"tracefs",
+	"fuse.lxcfs",
+	"fuse.sysbox-fs",
+};
+
+/* Of the root, and all below. */
+static const char *const left_out[] = {"/proc", "/sys", "/dev", "/run"};
+
+struct layer {
+	const char *path; /* in the root: "" for the root itself, else "/home"; borrowed */
+	uint64_t attrs;
+	int lower_fd; /* on the host, O_PATH */
+	int mnt_fd;   /* detached overlay or read-only copy */
+	bool file;
+};
+
+struct throwaway {
+	int tmpfs_fd;
+	struct layer *layers;
+	size_t n;
+	char **readonly; /* strv */
+};
+
+static void throwaway_done(struct throwaway *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		fd_close(t->layers[i].lower_fd);
+		fd_close(t->layers[i].mnt_fd);
+	}
+	free(t->layers);
+	fd_close(t->tmpfs_fd);
+	strv_free(t->readonly);
+}
+
+static bool is_pseudo(const char *fstype)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pseudo_types); i++)
+		if (STREQ(fstype, pseudo_types[i]))
+			return true;
+	return false;
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+static bool is_left_out(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(left_out); i++)
+		if (is_below(path, left_out[i]))
+			return true;
+	return false;
+}
+
+/* What a mount's id says, of an open path. */
+static int mount_id(int fd, uint64_t *ret)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID | STATX_TYPE, &stx) < 0)
+		return -errno;
+	*ret = stx.stx_mnt_id;
+	return S_ISDIR(stx.stx_mode) ? 1 : 0;
+}
+
+static int add_layer(struct throwaway *t, const char *path, uint64_t attrs, int fd, bool file,
+		     struct err *e)
+{
+	struct layer *v = reallocarray(t->layers, t->n + 1, sizeof(*v));
+
+	if (!v) {
+		fd_close(fd);
+		return err_nomem(e);
+	}
+	t->layers = v;
+	t->layers[t->n++] = (struct layer){path, attrs, fd, -1, file};
+	return 0;
+}
+
+/* A line of mountinfo: does it become a layer? Not if another mount covers it, which shows when its
+ * path leads to another mount. */
+static int consider(struct throwaway *t, const struct mountinfo_entry *m, size_t prefix,
+		    struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	const char *path = m->mountpoint + prefix;
+	uint64_t id;
+	int r;
+
+	if (is_left_out(path) || is_pseudo(m->fstype))
+		return 0;
+	fd = open(m->mountpoint, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		/* Covered by a mount on a parent directory, or another user's FUSE. */
+		if (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ENOTCONN)
+			return 0;
+		return err_sys(e, errno, "open mount '%s'", m->mountpoint);
+	}
+	r = mount_id(fd, &id);
+	if (r == -EACCES || r == -ENOTCONN || r == -ESTALE)
+		return 0;
+	if (r < 0)
+		return err_sys(e, r, "look at mount '%s'", m->mountpoint);
+	if (id != m->id)
+		return 0;
+	return add_layer(t, path, m->attrs, TAKE_FD(fd), r == 0, e);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct layer *)a)->path, ((const struct layer *)b)->path);
+}
+
+/* The layers, parents before children. `path` is absolute and has no symlinks. */
+static int find_layers(struct throwaway *t, const struct mountinfo *info, const char *path,
+		       int dir_fd, struct err *e)
+{
+	const struct mountinfo_entry *own;
+	size_t prefix = STREQ(path, "/") ? 0 : strlen(path);
+	uint64_t id;
+	int r, fd;
+
+	r = mount_id(dir_fd, &id);
+	if (r < 0)
+		return err_sys(e, r, "look at the directory");
+	own = mountinfo_by_id(info, id);
+	fd = fd_dup_above_stdio(dir_fd);
+	if (fd < 0)
+		return err_sys(e, fd, "keep the directory");
+	r = add_layer(t, "", own ? own->attrs : 0, fd, false, e);
+	for (size_t i = 0; i < info->n && r == 0; i++) {
+		const char *at = info->v[i].mountpoint;
+
+		if (info->v[i].id != id && strncmp(at, path, prefix) == 0 && at[prefix] == '/' &&
+		    at[prefix + 1])
+			r = consider(t, &info->v[i], prefix, e);
+	}
+	if (r == 0)
+		qsort(t->layers, t->n, sizeof(*t->layers), by_path);
+	return r;
+}
+
+static int make_tmpfs(struct throwaway *t, uint64_t bytes, struct err *e)
+{
+	_cleanup_close_ int fs_fd = -1;
+	char value[32];
+	int r;
+
+	fs_fd = mountfd_fs_open("tmpfs", e);
+	if (fs_fd < 0)
+		return fs_fd;
+	r = mountfd_fs_data(fs_fd, "source=throwaway,mode=700", e);
+	if (r == 0 && bytes) {
+		uint64_t inodes = bytes / 4096;
+
+		if (inodes < INODES_MIN)
+			inodes = INODES_MIN;
+		if (inodes > INODES_MAX)
+			inodes = INODES_MAX;
+		snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
+		r = mountfd_fs_set(fs_fd, "size", value, e);
+		if (r == 0) {
+			snprintf(value, sizeof(value), "%llu", (unsigned long long)inodes);
+			r = mountfd_fs_set(fs_fd, "nr_inodes", value, e);
+		}
+	}
+	if (r < 0)
+		return r;
+	t->tmpfs_fd = mountfd_fs_mount(fs_fd, 0, e);
+	return t->tmpfs_fd < 0 ? t->tmpfs_fd : 0;
+}
+
+/* A directory in an upper layer that hides what the lower one has by that name. */
+static int make_opaque(int upper_fd, const char *name, struct err *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	r = path_mkdir_at(upper_fd, name, 0755, e);
+	if (r < 0)
+		return r;
+	fd = path_open_dir_at(upper_fd, name, e);
+	if (fd < 0)
+		return fd;
+	if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+		return err_sys(e, errno, "hide '/%s'", name);
+	return 0;
+}
+
+/* An overlay shows owner, mode and times of its upper root. */
+static int copy_owner(int from_fd, int to_fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(from_fd, &st) < 0)
+		return err_sys(e, errno, "look at the lower directory");
+	if (fchown(to_fd, st.st_uid, st.st_gid) < 0 || fchmod(to_fd, st.st_mode & 07777) < 0)
+		return err_sys(e, errno, "set owner and mode of the upper directory");
+	return 0;
+}
+
+static int make_upper(struct throwaway *t, size_t i, int *ret_upper, int *ret_work, struct err *e)
+{
+	_cleanup_close_ int dir = -1, upper = -1, work = -1;
+	char name[24];
+	int r;
+
+	snprintf(name, sizeof(name), "%zu", i);
+	r = path_mkdir_at(t->tmpfs_fd, name, 0700, e);
+	if (r < 0)
+		return r;
+	dir = path_open_dir_at(t->tmpfs_fd, name, e);
+	if (dir < 0)
+		return dir;
+	r = path_mkdir_at(dir, "upper", 0755, e);
+	if (r == 0)
+		r = path_mkdir_at(dir, "work", 0700, e);
+	if (r < 0)
+		return r;
+	upper = path_open_dir_at(dir, "upper", e);
+	if (upper < 0)
+		return upper;
+	work = path_open_dir_at(dir, "work", e);
+	if (work < 0)
+		return work;
+	for (size_t k = 0; i == 0 && k < ARRAY_SIZE(left_out) && r == 0; k++)
+		r = make_opaque(upper, left_out[k] + 1, e);
+	if (r == 0)
+		r = copy_owner(t->layers[i].lower_fd, upper, e);
+	if (r < 0)
+		return r;
+	*ret_upper = TAKE_FD(upper);
+	*ret_work = TAKE_FD(work);
+	return 0;
+}
+
+static int set_fd(int fs_fd, const char *key, int fd, struct err *e)
+{
+	char path[PATH_FD_MAX];
+
+	/* A string, not FSCONFIG_SET_FD: overlayfs takes descriptors only since 6.13. */
+	return mountfd_fs_set(fs_fd, key, path_of_fd(fd, path), e);
+}
+
+static int make_overlay(struct throwaway *t, size_t i, struct err *e)
+{
+	_cleanup_close_ int fs_fd = -1, upper = -1, work = -1;
+	int r;
+
+	r = make_upper(t, i, &upper, &work, e);
+	if (r < 0)
+		return r;
+	fs_fd = mountfd_fs_open("overlay", e);
+	if (fs_fd < 0)
+		return fs_fd;
+	r = mountfd_fs_set(fs_fd, "source", "throwaway", e);
+	if (r == 0)
+		r = set_fd(fs_fd, "lowerdir", t->layers[i].lower_fd, e);
+	if (r == 0)
+		r = set_fd(fs_fd, "upperdir", upper, e);
+	if (r == 0)
+		r = set_fd(fs_fd, "workdir", work, e);
+	return r < 0 ? r : mountfd_fs_mount(fs_fd, t->layers[i].attrs, e);
+}
+
+static int bind_readonly(struct throwaway *t, struct layer *l, struct err *e)
+{
+	int fd, r;
+
+	fd = mountfd_clone(&l->lower_fd, false, e);
+	if (fd < 0)
+		return fd;
+	l->mnt_fd = fd;
+	r = mountfd_set(fd, false, MOUNT_ATTR_RDONLY, 0, MS_PRIVATE, e);
+	if (r < 0)
+		return r;
+	return strv_push(&t->readonly, *l->path ? l->path : "/") < 0 ? err_nomem(e) : 0;
+}
+
+/* Can this error of overlayfs mean that the lower layer does not suit it? EINVAL and ELOOP: too
+ * deep, or case-insensitive, or its lower mount may not be copied. */
+static bool is_unsuitable(int r)
+{
+	return r == -EINVAL || r == -ELOOP || r == -EREMOTE || r == -EOPNOTSUPP || r == -EACCES ||
+	       r == -ENOSYS;
+}
+
+static int make_layers(struct throwaway *t, struct err *e)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct layer *l = &t->layers[i];
+		struct err why = ERR_INIT;
+		int r = l->file ? -EINVAL : make_overlay(t, i, &why);
+
+		if (r >= 0) {
+			l->mnt_fd = r;
+			continue;
+		}
+		if (!is_unsuitable(r)) {
+			if (e)
+				*e = why;
+			return err_wrap(e, "overlay over '%s'", *l->path ? l->path : "/");
+		}
+		r = bind_readonly(t, l, e);
+		if (r < 0)
+			return err_wrap(e, "read-only copy of '%s'", *l->path ? l->path : "/");
+	}
+	return 0;
+}
+
+/* The root could not be covered: what would be opaque there gets an empty read-only directory
+ * instead. */
+static int hide_by_mounts(int root_fd, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(left_out); i++) {
+		_cleanup_close_ int fs_fd = -1, mnt_fd = -1, target_fd = -1;
+		int r;
+
+		target_fd = path_open_in_root(root_fd, left_out[i], O_PATH | O_DIRECTORY, 0, NULL);
+		if (target_fd == -ENOENT || target_fd == -ENOTDIR)
+			continue;
+		if (target_fd < 0)
+			return err_sys(e, target_fd, "open '%s'", left_out[i]);
+		fs_fd = mountfd_fs_open("tmpfs", e);
+		if (fs_fd < 0)
+			return fs_fd;
+		r = mountfd_fs_data(fs_fd, "source=empty,mode=755,size=4k,nr_inodes=2", e);
+		if (r < 0)
+			return r;
+		mnt_fd = mountfd_fs_mount(fs_fd, MOUNT_ATTR_RDONLY, e);
+		r = mnt_fd < 0 ? mnt_fd : mountfd_attach(mnt_fd, target_fd, e);
+		if (r < 0)
+			return err_wrap(e, "hide '%s'", left_out[i]);
+	}
+	return 0;
+}
+
+static int attach_layers(struct throwaway *t, int dir_fd, struct err *e)
+{
+	int root_fd = t->layers[0].mnt_fd;
+	int r;
+
+	r = mountfd_attach(root_fd, dir_fd, e);
+	if (r == 0 && t->readonly && STREQ(t->readonly[0], "/"))
+		r = hide_by_mounts(root_fd, e);
+	for (size_t i = 1; i < t->n && r == 0; i++) {
+		struct layer *l = &t->layers[i];
+		_cleanup_close_ int target_fd = target_open(root_fd, l->path, !l->file, NULL, e);
+
+		r = target_fd < 0 ? target_fd : mountfd_attach(l->mnt_fd, target_fd, e);
+		if (r < 0)
+			err_wrap(e, "'%s'", l->path);
+	}
+	return r;
+}
+
+/* Without following symlinks, as mountinfo writes it. */
+static int real_path(const struct iso_rootfs *r, char **ret, struct err *e)
+{
+	char *path = realpath(r->path, NULL);
+
+	if (!path)
+		return err_sys(e, errno, "find the directory's path");
+	*ret = path;
+	return 0;
+}
+
+static int build(struct throwaway *t, const struct iso_rootfs *r, int dir_fd, struct err *e)
+{
+	char link[PATH_FD_MAX];
+	int rc;
+
+	rc = make_tmpfs(t, r->throwaway_bytes, e);
+	if (rc == 0)
+		rc = mountfd_attach(t->tmpfs_fd, dir_fd, e);
+	if (rc < 0)
+		return rc;
+	rc = make_layers(t, e);
+	/* Off again, also after a failure: nothing of ours stays where it was not asked for. */
+	if (umount2(path_of_fd(t->tmpfs_fd, link), MNT_DETACH) < 0 && rc == 0)
+		rc = err_sys(e, errno, "take the private tmpfs off");
+	return rc < 0 ? rc : attach_layers(t, dir_fd, e);
+}
+
+int rootfs_throwaway(const struct iso_rootfs *r, int dir_fd, int *ret_fd, char ***ret_readonly,
+		     struct err *e)
+{
+	_cleanup_mountinfo_ struct mountinfo info = {0};
+	_cleanup_(throwaway_done) struct throwaway t = {.tmpfs_fd = -1};
+	_cleanup_free_ char *path = NULL;
+	int rc;
+
+	rc = real_path(r, &path, e);
+	if (rc == 0)
+		rc = mountinfo_read(&info, e);
+	if (rc == 0)
+		rc = find_layers(&t, &info, path, dir_fd, e);
+	if (rc == 0)
+		rc = build(&t, r, dir_fd, e);
+	if (rc < 0)
+		return rc;
+	*ret_fd = TAKE_FD(t.layers[0].mnt_fd);
+	if (ret_readonly)
+		*ret_readonly = TAKE_PTR(t.readonly);
+	return 0;
+}
