@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -222,6 +223,18 @@ int path_open_log(const char *path, struct err *e)
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, 0644);
 
 	return fd < 0 ? err_sys(e, errno, "open log '%s'", path) : fd;
+}
+
+int path_open_null(struct err *e)
+{
+	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "open '/dev/null'");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_set(e, ERR_SYSTEM, ENODEV, "open '/dev/null': it is no null device");
+	return TAKE_FD(fd);
 }
 
 /* ---- what is where ---- */

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "proc_internal.h"
 
@@ -90,9 +91,9 @@ static int make_plan(const struct proc_spawn *s, struct plan *p, struct err *e)
 		if (is_target(s->fds, s->n_fds, fd))
 			continue;
 		if (p->null_fd < 0)
-			p->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+			p->null_fd = path_open_null(e);
 		if (p->null_fd < 0)
-			return err_sys(e, errno, "open '/dev/null'");
+			return p->null_fd;
 		p->fds[p->n++] = (struct proc_fd_map){.from = p->null_fd, .to = fd};
 	}
 	for (size_t i = 0; i < p->n; i++)
