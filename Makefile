@@ -12,6 +12,7 @@ V        ?= 0
 WERROR   ?= 0
 SANITIZE ?= 0
 FAULTS   ?= 0
+FAULTS   ?= 0
 
 ifeq ($(V),0)
 Q := @
@@ -34,6 +35,9 @@ ALL_CFLAGS += -Werror
 endif
 ifeq ($(FAULTS),1)
 # Fault points for tests (base/fault.h); use a build directory of its own: make FAULTS=1 BUILD=...
+ALL_CFLAGS += -DINSULA_FAULTS
+endif
+ifeq ($(FAULTS),1)
 ALL_CFLAGS += -DINSULA_FAULTS
 endif
 ifeq ($(SANITIZE),1)
@@ -79,6 +83,7 @@ PROGRAMS := $(BUILD)/insula $(BUILD)/insula-oci
 PROGRAMS += $(patsubst runtime/programs/%.c,$(BUILD)/%,$(wildcard runtime/programs/*.c))
 
 .PHONY: all
+## make               build the programs
 all: $(PROGRAMS) $(BUILD)/insula-oci-vm
 
 define room_template
@@ -115,14 +120,54 @@ $(BUILD)/insula-oci-vm: $(BUILD)/insula-oci
 
 include tests/tests.mk
 
+# ---- installing -------------------------------------------------------------------------------
+## make deps          install what building and running need (apt as root; else prints the line)
+.PHONY: deps
+deps:
+	$(Q)tests/deps.sh build run
+
+## make install       DESTDIR= PREFIX=  programs, helpers, guest kernel, man pages, completion
+.PHONY: install
+HELPERS := insula-vmm insula-mkguest
+install: all man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/insula \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(BUILD)/insula $(BUILD)/insula-oci $(DESTDIR)$(PREFIX)/bin
+	ln -sf insula-oci $(DESTDIR)$(PREFIX)/bin/insula-oci-vm
+	install -m 755 $(addprefix $(BUILD)/,$(HELPERS)) $(DESTDIR)$(PREFIX)/libexec/insula
+	install -m 644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BUILD)/insula --completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/insula
+	$(BUILD)/insula-oci --completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/insula-oci
+	if [ -e $(BUILD)/guest/initramfs ]; then \
+		install -d $(DESTDIR)$(PREFIX)/lib/insula/guest && \
+		install -m 644 $(BUILD)/guest/* $(DESTDIR)$(PREFIX)/lib/insula/guest; fi
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,insula insula-oci insula-oci-vm) \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN_PAGES))) \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/bash-completion/completions/,insula insula-oci)
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/insula $(DESTDIR)$(PREFIX)/lib/insula
+
 # ---- the rest ---------------------------------------------------------------------------------
 include docs/docs.mk
 include hypervisor/guest.mk
 
+## make demo          install what is needed, build, and show both kinds at work, timed
+# The dependencies come first, and make looks for libraries only when it is started again.
+.PHONY: demo
+demo:
+	$(Q)tests/deps.sh build run
+	$(Q)$(MAKE) --no-print-directory all guest
+	$(Q)docs/demo.sh $(BUILD)
+
 .PHONY: clean format lint help
+## make clean         remove the build directory
 clean:
 	rm -rf $(BUILD)
 
+## make format        format all C files
+## make lint          check layering, forbidden calls, format
 C_FILES := $(shell find $(ROOMS) tests -name '*.[ch]' 2>/dev/null)
 format:
 	clang-format -i $(C_FILES)

@@ -41,3 +41,40 @@ tests: all $(UNIT_BINS) $(INTEGRATION_BINS) $(HELPER_BINS)
 .PHONY: unit
 unit: $(UNIT_BINS)
 	$(Q)tests/run.sh $(UNIT_BINS)
+
+## make test          install what the tests need, build, run all of them
+# In two steps, since make looks for libraries when it starts.
+.PHONY: test test-all
+test:
+	$(Q)tests/deps.sh build run test
+	$(Q)$(MAKE) --no-print-directory test-all
+
+test-all: tests guest faults
+	$(Q)tests/run.sh $(UNIT_BINS) $(INTEGRATION_BINS)
+
+# The same programs with fault points (base/fault.h), for the tests that make each step fail.
+.PHONY: faults
+faults:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 all
+
+## make test-lab      run the tests that want cgroup v2, full privilege or KVM in the lab host
+.PHONY: test-lab
+test-lab: tests guest
+	$(Q)tests/lab/suite
+
+## make asan          the unit and container tests under AddressSanitizer and UBSan
+.PHONY: asan
+asan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=1 asan-run
+.PHONY: asan-run
+asan-run: tests
+	$(Q)TEST_KIND=container tests/run.sh $(UNIT_BINS) $(BUILD)/tests/integration/test_scenarios
+
+## make bench         the start of a container against crun, runc and a floor program
+.PHONY: bench
+bench:
+	$(Q)tests/deps.sh build run test bench
+	$(Q)$(MAKE) --no-print-directory bench-run
+.PHONY: bench-run
+bench-run: all $(BENCH_BINS)
+	$(Q)$(BUILD)/tests/bench/start

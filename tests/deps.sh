@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# deps.sh build|run|test|bench…: install what these need from Debian 12, or print the line when we are not root.
+# What is installed already costs nothing: apt is only asked for what is missing.
+set -eu
+list() {
+	case $1 in
+	build) echo gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libcgroup-dev libjson-c-dev \
+		linux-libc-dev ca-certificates ;;
+	# the engine, the file server, the guest kernel's unpacking and its modules' order
+	run) echo qemu-system-x86 qemu-system-common dpkg kmod ;;
+	test) echo libcmocka-dev busybox-static cpio clang clang-format libclang-rt-14-dev llvm ;;
+	bench) echo crun runc ;;
+	*) echo "deps.sh: unknown group '$1'" >&2; exit 1 ;;
+	esac
+}
+missing=
+for group in "$@"; do
+	for p in $(list "$group"); do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+	done
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ]; then
+	echo "these packages are missing; as root run:" >&2
+	echo "  apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+try() { apt-get install -y --no-install-recommends $missing >"$log" 2>&1; }
+apt-get update -q=2 >"$log" 2>&1 || :
+try || { tail -n 20 "$log" >&2; echo "deps.sh: apt-get failed" >&2; exit 1; }
