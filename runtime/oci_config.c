@@ -16,9 +16,6 @@
 #include "base/str.h"
 #include "oci_parse.h"
 
-/* `insula run --rootfs /` asks for it; see isolate/rootfs.h. */
-#define ANNOTATION_ROOTFS "org.insula.rootfs"
-
 static void hooks_done(struct oci_hooks *list)
 {
 	for (size_t i = 0; i < list->n; i++) {

@@ -251,7 +251,7 @@ static const struct json_field linux_fields[] = {
 	JSON_FIELD(struct oci_config, isolation.uid_maps, "uidMappings", oci_read_id_maps),
 	JSON_FIELD(struct oci_config, isolation.gid_maps, "gidMappings", oci_read_id_maps),
 	JSON_FIELD(struct oci_config, isolation, "devices", oci_read_devices),
-	JSON_FIELD(struct oci_config, cgroups_path, "cgroupsPath", json_read_string),
+	JSON_FIELD(struct oci_config, cgroups_path, "cgroupsPath", oci_read_string_or_none),
 	JSON_FIELD(struct oci_config, limits, "resources", oci_read_resources),
 	JSON_FIELD(struct oci_config, isolation.rootfs.propagation, "rootfsPropagation",
 		   read_propagation),
@@ -261,25 +261,10 @@ static const struct json_field linux_fields[] = {
 		   oci_read_absolute_paths),
 	JSON_FIELD(struct oci_config, isolation.readonly_paths, "readonlyPaths",
 		   oci_read_absolute_paths),
-	JSON_FIELD(struct oci_config, isolation.mount_label, "mountLabel", json_read_string),
+	JSON_FIELD(struct oci_config, isolation.mount_label, "mountLabel", oci_read_string_or_none),
 };
 
 int oci_read_linux(const struct json_at *at, void *config, struct err *e)
 {
-	struct oci_config *c = config;
-	int r;
-
-	r = json_read_object(at, linux_fields, ARRAY_SIZE(linux_fields), c, e);
-	if (r < 0)
-		return r;
-	/* "" is absence, as engines without SELinux or a wish for a path send it. */
-	if (c->isolation.mount_label && !*c->isolation.mount_label) {
-		free(c->isolation.mount_label);
-		c->isolation.mount_label = NULL;
-	}
-	if (c->cgroups_path && !*c->cgroups_path) {
-		free(c->cgroups_path);
-		c->cgroups_path = NULL;
-	}
-	return 0;
+	return json_read_object(at, linux_fields, ARRAY_SIZE(linux_fields), config, e);
 }

@@ -8,6 +8,10 @@
 #include "base/json.h"
 #include "runtime/oci.h"
 
+/* "throwaway" or "directory": how root.path is used, see isolate/rootfs.h. `insula run --rootfs /`
+ * asks for the former. */
+#define ANNOTATION_ROOTFS "org.insula.rootfs"
+
 int oci_read_process(const struct json_at *at, void *process, struct err *e);
 int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);       /* hooks[] */
 int oci_read_linux(const struct json_at *at, void *config, struct err *e);      /* oci_config */
@@ -20,6 +24,8 @@ int oci_read_id_maps(const struct json_at *at, void *maps, struct err *e); /* is
 
 /* A string that is an absolute path, and one that is not empty. Targets: char *. */
 int oci_read_absolute_path(const struct json_at *at, void *target, struct err *e);
+/* "" is absence, as engines send it: the target stays NULL. */
+int oci_read_string_or_none(const struct json_at *at, void *target, struct err *e);
 int oci_read_word(const struct json_at *at, void *target, struct err *e);
 /* At most 64 bytes, the kernel's limit; "" is absence. Target: char *. */
 int oci_read_hostname(const struct json_at *at, void *target, struct err *e);

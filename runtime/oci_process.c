@@ -216,8 +216,9 @@ static const struct json_field process_fields[] = {
 	JSON_FIELD(struct iso_process, no_new_privileges, "noNewPrivileges", json_read_bool),
 	JSON_OPTIONAL(struct iso_process, oom_score_adj, has_oom_score_adj, "oomScoreAdj",
 		      read_oom_score_adj),
-	JSON_FIELD(struct iso_process, apparmor_profile, "apparmorProfile", json_read_string),
-	JSON_FIELD(struct iso_process, selinux_label, "selinuxLabel", json_read_string),
+	JSON_FIELD(struct iso_process, apparmor_profile, "apparmorProfile",
+		   oci_read_string_or_none),
+	JSON_FIELD(struct iso_process, selinux_label, "selinuxLabel", oci_read_string_or_none),
 };
 
 int oci_read_process(const struct json_at *at, void *process, struct err *e)

@@ -19,6 +19,13 @@ int oci_read_word(const struct json_at *at, void *target, struct err *e)
 	return json_read_string(at, target, e);
 }
 
+int oci_read_string_or_none(const struct json_at *at, void *target, struct err *e)
+{
+	const char *s = json_peek_string(at);
+
+	return s && !*s ? 0 : json_read_string(at, target, e);
+}
+
 int oci_read_absolute_path(const struct json_at *at, void *target, struct err *e)
 {
 	const char *s = json_peek_string(at);
@@ -35,9 +42,7 @@ int oci_read_hostname(const struct json_at *at, void *target, struct err *e)
 
 	if (s && strlen(s) > 64)
 		return json_error(at, e, "is longer than 64 bytes");
-	if (s && !*s)
-		return 0;
-	return json_read_string(at, target, e);
+	return oci_read_string_or_none(at, target, e);
 }
 
 int oci_read_absolute_paths(const struct json_at *at, void *target, struct err *e)

@@ -182,15 +182,15 @@ static const struct json_field seccomp_fields[] = {
 		      "defaultErrnoRet", read_errno),
 	{"architectures", read_arches, 0, false, -1},
 	JSON_FIELD(struct iso_seccomp, flags, "flags", read_flags),
-	JSON_FIELD(struct iso_seccomp, listener_path, "listenerPath", json_read_string),
-	JSON_FIELD(struct iso_seccomp, listener_metadata, "listenerMetadata", json_read_string),
+	JSON_FIELD(struct iso_seccomp, listener_path, "listenerPath", oci_read_string_or_none),
+	JSON_FIELD(struct iso_seccomp, listener_metadata, "listenerMetadata",
+		   oci_read_string_or_none),
 	{"syscalls", read_rules, 0, false, -1},
 };
 
 int oci_read_seccomp(const struct json_at *at, void *seccomp, struct err *e)
 {
 	struct iso_seccomp *s = seccomp;
-	bool has_path, has_metadata;
 	int r;
 
 	r = json_read_object(at, seccomp_fields, ARRAY_SIZE(seccomp_fields), s, e);
@@ -198,9 +198,7 @@ int oci_read_seccomp(const struct json_at *at, void *seccomp, struct err *e)
 		return r;
 	s->present = true;
 
-	has_path = s->listener_path && *s->listener_path;
-	has_metadata = s->listener_metadata && *s->listener_metadata;
-	if (has_metadata && !has_path)
+	if (s->listener_metadata && !s->listener_path)
 		return json_error(at, e, "listenerMetadata must not be set without listenerPath");
 	return check_errno(at, "defaultAction", s->has_default_errno_ret, "defaultErrnoRet", e);
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building the document of `insula run`; internal to run_*.c.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "isolate/process.h"
+#include "runtime/runtime.h"
+
+/* {destination, type, source, options} appended to the array `mounts`; options is a comma separated
+ * list. 0 or -ENOMEM. */
+int run_add_mount(struct json *mounts, const char *destination, const char *type,
+		  const char *source, const char *options);
+
+/* The host's own root is the root file system (`rootfd` is it): give what must be fresh, hide what
+ * must not be seen. Appends to the arrays `mounts` and `masked_paths`; volumes of the request win. */
+int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
+		  const struct rt_run_request *r, const struct iso_user *user, const char *home,
+		  struct err *e);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `insula run --rootfs /`: an app on the host's own system must not see the host's secrets. Two
+ * tables say what is replaced by something fresh and what is hidden, each row with its reason. The
+ * result is ordinary configuration (tmpfs mounts, maskedPaths), so that --explain shows it.
+ *
+ * A path that -v names, or that lies below a destination of -v, is left alone: what is there then
+ * is what the caller asked for.
+ *
+ * Paths are looked up inside the root and never outside of it. A wildcard stands in a last component
+ * only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "run_document.h"
+
+struct place {
+	const char *path;
+	const char *value; /* `fresh`: mode of the tmpfs. `secrets`: the reason */
+};
+
+static const struct place fresh[] = {
+	{"/run", "755"},      /* sockets of the host's services; left out of a throwaway root */
+	{"/tmp", "1777"},     /* files and sockets of others */
+	{"/var/tmp", "1777"}, /* the same */
+	{"/home", "755"},     /* everybody's keys, tokens and documents */
+	{"/root", "700"},     /* the administrator's */
+};
+
+static const struct place secrets[] = {
+	/* accounts and privileges */
+	{"/etc/shadow", "password hashes"},
+	{"/etc/shadow-", "password hashes, before the last change"},
+	{"/etc/gshadow", "password hashes of groups"},
+	{"/etc/gshadow-", "password hashes of groups, before the last change"},
+	{"/etc/security/opasswd", "former passwords"},
+	{"/var/backups/*shadow*", "Debian's copies of the password files"},
+	{"/etc/sudoers*", "who may become whom, and how"},
+	{"/etc/krb5.keytab", "Kerberos keys of the machine"},
+	{"/var/lib/sss", "cached credentials and tickets of directory users"},
+	{"/var/lib/private", "state of services that asked to be alone with it"},
+	/* keys */
+	{"/etc/ssh/*_key", "the machine's SSH keys"},
+	{"/etc/ssl/private", "TLS keys"},
+	{"/etc/pki/tls/private", "TLS keys"},
+	{"/etc/pki/private", "TLS keys"},
+	{"/etc/letsencrypt", "TLS keys and accounts"},
+	{"/etc/ipsec.secrets", "VPN keys"},
+	{"/etc/ipsec.d", "VPN keys"},
+	{"/etc/swanctl", "VPN keys"},
+	{"/etc/wireguard", "VPN keys"},
+	{"/etc/openvpn", "VPN keys"},
+	{"/etc/ppp/*-secrets", "dial-up and VPN passwords"},
+	{"/etc/cryptsetup-keys.d", "disk keys"},
+	{"/etc/credstore*", "credentials of services"},
+	{"/var/lib/systemd/credential.secret", "the key of those credentials"},
+	/* passwords in configuration */
+	{"/etc/NetworkManager/system-connections", "wireless and VPN passwords"},
+	{"/etc/wpa_supplicant", "wireless passwords"},
+	{"/etc/iwd", "wireless passwords"},
+	{"/var/lib/iwd", "wireless passwords"},
+	{"/var/lib/bluetooth", "pairing keys"},
+	{"/etc/apt/auth.conf*", "passwords of package archives"},
+	{"/etc/exim4/passwd.client", "mail passwords"},
+	{"/etc/postfix/sasl*", "mail passwords"},
+	{"/etc/mysql/debian.cnf", "the administrator's database password"},
+	{"/etc/cups/printers.conf*", "passwords of print servers"},
+	{"/var/lib/samba/private", "machine account and password database"},
+	{"/var/cache/debconf/passwords.dat*", "passwords given at installation"},
+	/* other sandboxes: their files, environments and tokens */
+	{"/var/lib/insula", "our own images and state"},
+	{"/var/lib/docker", "containers, volumes and secrets of Docker"},
+	{"/etc/docker/key.json", "Docker's identity"},
+	{"/var/lib/containers", "containers of podman and CRI-O"},
+	{"/etc/containers/auth.json", "registry passwords"},
+	{"/var/lib/containerd", "containers of containerd"},
+	{"/var/lib/kubelet", "pods, service account tokens"},
+	{"/etc/kubernetes", "cluster keys"},
+	{"/var/lib/rancher", "cluster keys"},
+	{"/etc/rancher", "cluster keys"},
+	{"/var/lib/etcd", "a cluster's whole state"},
+	{"/var/lib/lxc", "containers"},
+	{"/var/lib/lxd", "containers and machines"},
+	{"/var/lib/incus", "containers and machines"},
+	{"/var/lib/machines", "containers"},
+	{"/var/lib/libvirt", "machines"},
+	/* other people's things */
+	{"/var/spool/cron", "jobs of all users, often with passwords"},
+	{"/var/spool/at", "jobs of all users"},
+	{"/var/mail", "mail of all users"},
+	{"/var/spool/mail", "mail of all users"},
+	{"/var/spool/cups", "documents of all users"},
+	/* memory of the host in files */
+	{"/var/lib/systemd/coredump", "memory of crashed programs"},
+	{"/var/crash", "memory of crashed programs"},
+	{"/swapfile", "memory of all programs"},
+	{"/swap.img", "memory of all programs"},
+};
+
+struct hiding {
+	struct json *mounts, *masked_paths;
+	int rootfd;
+	char **destinations; /* of volumes, normalised */
+};
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+/* -v named it, or something above it. */
+static bool is_given(const struct hiding *h, const char *path)
+{
+	for (size_t i = 0; i < strv_len(h->destinations); i++)
+		if (STREQ(path, h->destinations[i]) || is_below(path, h->destinations[i]))
+			return true;
+	return false;
+}
+
+static bool holds_volume(const struct hiding *h, const char *path)
+{
+	for (size_t i = 0; i < strv_len(h->destinations); i++)
+		if (is_below(h->destinations[i], path))
+			return true;
+	return false;
+}
+
+/* What is there, seen from inside: 0 and the mode, or -errno. */
+static int look(const struct hiding *h, const char *path, mode_t *ret)
+{
+	_cleanup_close_ int fd = path_open_in_root(h->rootfd, path, O_PATH, 0, NULL);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret = st.st_mode;
+	return 0;
+}
+
+static bool is_absent(int r)
+{
+	/* A dangling or looping link shows nothing either. */
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP;
+}
+
+/* ---- fresh directories ------------------------------------------------------------------ */
+
+static int add_fresh(struct hiding *h, const char *path, const char *options, struct err *e)
+{
+	if (is_given(h, path))
+		return 0;
+	if (run_add_mount(h->mounts, path, "tmpfs", "tmpfs", options) < 0)
+		return err_nomem(e);
+	return 0;
+}
+
+static int add_fresh_places(struct hiding *h, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fresh); i++) {
+		char options[64];
+		mode_t mode;
+		int r;
+
+		r = look(h, fresh[i].path, &mode);
+		if (is_absent(r) || (r == 0 && !S_ISDIR(mode)))
+			continue;
+		snprintf(options, sizeof(options), "nosuid,nodev,mode=%s", fresh[i].value);
+		r = add_fresh(h, fresh[i].path, options, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The user's home lies in a fresh /home: make it, empty and its user's own. */
+static int add_home(struct hiding *h, const struct iso_user *user, const char *home, struct err *e)
+{
+	_cleanup_free_ char *path = NULL;
+	char options[96];
+
+	if (path_normalize(home, &path) < 0)
+		return err_nomem(e);
+	if (!is_below(path, "/home") || is_given(h, "/home"))
+		return 0;
+	snprintf(options, sizeof(options), "nosuid,nodev,mode=700,uid=%u,gid=%u", user->uid,
+		 user->gid);
+	return add_fresh(h, path, options, e);
+}
+
+/* ---- hidden paths ----------------------------------------------------------------------- */
+
+/* maskedPaths are applied after all mounts: where a volume lies below a hidden directory, an empty
+ * tmpfs takes the mask's place, as it comes before the volume. */
+static int hide(struct hiding *h, const char *path, struct err *e)
+{
+	mode_t mode;
+	int r;
+
+	if (is_given(h, path))
+		return 0;
+	r = look(h, path, &mode);
+	if (is_absent(r))
+		return 0;
+	/* Whatever else keeps us from looking, hide it: a mask does no harm. */
+	if (r == 0 && S_ISDIR(mode) && holds_volume(h, path))
+		return add_fresh(h, path, "nosuid,nodev,noexec,mode=755", e);
+	if (json_push(h->masked_paths, json_new_string(path)) < 0)
+		return err_nomem(e);
+	return 0;
+}
+
+static int hide_matching(struct hiding *h, const char *pattern, struct err *e)
+{
+	const char *slash = strrchr(pattern, '/');
+	_cleanup_free_ char *dir = strndup(pattern, (size_t)(slash - pattern));
+	_cleanup_closedir_ DIR *d = NULL;
+	struct dirent *entry;
+	int fd;
+
+	if (!dir)
+		return err_nomem(e);
+	fd = path_open_in_root(h->rootfd, dir, O_RDONLY | O_DIRECTORY, 0, e);
+	if (is_absent(fd)) {
+		if (e)
+			err_clear(e);
+		return 0;
+	}
+	if (fd < 0)
+		return err_wrap(e, "look for '%s'", pattern);
+	d = fdopendir(fd);
+	if (!d) {
+		close(fd);
+		return err_sys(e, errno, "look for '%s'", pattern);
+	}
+	while ((entry = readdir(d))) {
+		_cleanup_free_ char *path = NULL;
+		int r;
+
+		if (fnmatch(slash + 1, entry->d_name, FNM_PERIOD) != 0)
+			continue;
+		if (str_printf(&path, "%s/%s", dir, entry->d_name) < 0)
+			return err_nomem(e);
+		r = hide(h, path, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int hide_secrets(struct hiding *h, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		const char *path = secrets[i].path;
+		int r = strchr(path, '*') ? hide_matching(h, path, e) : hide(h, path, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
+		  const struct rt_run_request *r, const struct iso_user *user, const char *home,
+		  struct err *e)
+{
+	_cleanup_strv_ char **destinations = NULL;
+	struct hiding h = {.mounts = mounts, .masked_paths = masked_paths, .rootfd = rootfd};
+	int rc;
+
+	for (size_t i = 0; i < r->n_volumes; i++) {
+		char *path;
+
+		if (path_normalize(r->volumes[i].destination, &path) < 0 ||
+		    strv_consume(&destinations, path) < 0)
+			return err_nomem(e);
+	}
+	h.destinations = destinations;
+	rc = add_fresh_places(&h, e);
+	if (rc == 0)
+		rc = add_home(&h, user, home, e);
+	return rc < 0 ? rc : hide_secrets(&h, e);
+}
