@@ -18,7 +18,8 @@ int oci_spec(struct cli *cli, int argc, char **argv, struct err *e);
 int oci_features(struct cli *cli, int argc, char **argv, struct err *e);
 
 extern const struct opt_table oci_create_options, oci_run_options, oci_kill_options,
-	oci_delete_options, oci_list_options, oci_exec_options, oci_spec_options;
+	oci_delete_options, oci_list_options, oci_exec_options, oci_spec_options,
+	oci_features_options;
 
 /* Connect to an engine's console socket (any path length). Returns the descriptor. */
 int oci_connect_console(const char *path, struct err *e);

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "output.h"
 #include "runtime/features.h"
+#include "runtime/support.h"
 
 /* Commands that take an id and nothing else. */
 static int open_only_word(struct cli *cli, int argc, char **argv, bool with_config,
@@ -250,18 +251,26 @@ int oci_spec(struct cli *cli, int argc, char **argv, struct err *e)
 	return r;
 }
 
+struct features_opts {
+	bool markdown;
+};
+
+static const struct opt features_opts[] = {
+	{"markdown", 0, OPT_FLAG, NULL, "print docs/oci-support.md: each field and verb, per kind",
+	 offsetof(struct features_opts, markdown)},
+};
+const struct opt_table oci_features_options = OPT_TABLE(features_opts);
+
 int oci_features(struct cli *cli, int argc, char **argv, struct err *e)
 {
+	struct features_opts o = {0};
 	_cleanup_free_ char *text = NULL;
-	char none;
-	int first, r = command_parse(cli, argc, argv, false, &none, &first, e);
+	int first, r = command_parse(cli, argc, argv, false, &o, &first, e);
 
-	if (r < 0)
-		return r;
-	r = command_words(cli, argc, first, 0, 0, e);
-	if (r < 0)
-		return r;
-	r = rt_features_json(&text, e);
+	if (r >= 0)
+		r = command_words(cli, argc, first, 0, 0, e);
+	if (r >= 0)
+		r = o.markdown ? support_write_markdown(&text, e) : rt_features_json(&text, e);
 	if (r < 0)
 		return r;
 	printf("%s\n", text);
