@@ -138,6 +138,13 @@ static int inherit_cpuset(int parent, int child, const char *level, struct err *
 
 /* ---- directories ---------------------------------------------------------------------------------- */
 
+/* Remember the shallowest component that we made: undoing goes up to it. */
+static void note_made(const struct making *m, size_t len)
+{
+	if (m->dir->made_len == 0)
+		m->dir->made_len = len;
+}
+
 /* The leaf is there already. With processes in it it belongs to somebody; an empty one is left over
  * and made anew, since it may carry old limits. Where we may not remove it (made for us by an
  * administrator) it is taken as it is. */
@@ -158,12 +165,11 @@ static int take_existing(const struct making *m, int parent, const char *leaf, s
 			m->path, pids.n, pids.n == 1 ? "" : "es");
 		return err_hint(e, "another sandbox uses this cgroup path");
 	}
-	if (cg_tree_rmdir(parent, leaf) == 0) {
-		if (mkdirat(parent, leaf, 0755) == 0)
-			m->dir->n_made++;
-		else
-			return err_sys(e, errno, "make directory '%s'", leaf);
-	}
+	if (cg_tree_rmdir(parent, leaf) < 0)
+		return 0;
+	if (mkdirat(parent, leaf, 0755) < 0)
+		return err_sys(e, errno, "make directory '%s'", leaf);
+	note_made(m, strlen(cg_path_below(m->hier, m->path)));
 	return 0;
 }
 
@@ -172,9 +178,9 @@ static int make_leaf(const struct making *m, int parent, const char *leaf, struc
 	int fd, r;
 
 	if (mkdirat(parent, leaf, 0755) == 0) {
-		m->dir->n_made++;
+		note_made(m, strlen(cg_path_below(m->hier, m->path)));
 	} else if (errno == EEXIST) {
-		m->dir->n_made = 0;
+		m->dir->made_len = 0; /* not ours, so neither are its parents */
 		r = take_existing(m, parent, leaf, e);
 		if (r < 0)
 			return r;
@@ -225,10 +231,8 @@ static int walk(const struct making *m, const char *rel, size_t parent_len, stru
 		name[len] = '\0';
 		p += len;
 		if (mkdirat(fd, name, 0755) == 0)
-			m->dir->n_made++;
-		else if (errno == EEXIST)
-			m->dir->n_made = 0;
-		else
+			note_made(m, (size_t)(p - rel));
+		else if (errno != EEXIST)
 			return err_sys(e, errno, "make directory '%s'", name);
 		next = cg_dir_open_at(fd, name, e);
 		if (next < 0)
@@ -342,7 +346,7 @@ static unsigned v1_controllers(const struct cg_host *h)
 static void undo_made(const struct cgroup *g)
 {
 	for (size_t i = 0; i < g->n_dirs; i++)
-		cg_dir_undo(g->dirs[i].hier, g->path, g->dirs[i].n_made);
+		cg_dir_undo(g->dirs[i].hier, g->path, g->dirs[i].made_len);
 }
 
 static int make_all(struct cgroup *g, unsigned needs, struct err *e)
@@ -365,7 +369,7 @@ static int make_all(struct cgroup *g, unsigned needs, struct err *e)
 		*d = (struct cg_dir){.hier = m.hier, .fd = -1};
 		r = make_dir(&m, e);
 		if (r < 0) {
-			cg_dir_undo(m.hier, g->path, d->n_made);
+			cg_dir_undo(m.hier, g->path, d->made_len);
 			d->fd = fd_close(d->fd);
 			/* Not ours to use; whether that matters is seen at the end. */
 			if (cg_is_denied(r)) {

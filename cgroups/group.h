@@ -82,7 +82,7 @@ struct cg_dir {
 	const struct cg_hier *hier;
 	int fd;
 	unsigned controllers; /* usable in this very group, core ones of v2 included */
-	size_t n_made;        /* components at the end of the path that we made */
+	size_t made_len; /* of the path below the mount: the shallowest part that we made; 0: none */
 };
 
 struct cgroup {
@@ -150,10 +150,11 @@ bool cg_backoff(int64_t deadline_usec, unsigned *round);
 bool cg_prefix_is_ready(const struct cg_host *h, const struct cg_hier *hier, const char *path);
 int cg_prefix_finish(const struct cg_host *h, const char *path, struct err *e);
 
-/* remove.c: no waiting. Remove the last n_made components of the path; or a directory with all
+/* remove.c: no waiting. Remove the path's directories from the deepest up to
+ * the one made_len long; or a directory with all
  * below it (0 or -errno, the first one met). */
 int cg_tree_rmdir(int parent, const char *name);
-void cg_dir_undo(const struct cg_hier *hier, const char *path, size_t n_made);
+void cg_dir_undo(const struct cg_hier *hier, const char *path, size_t made_len);
 
 /* devices_v1.c */
 struct cg_device_entry {

@@ -64,17 +64,19 @@ int cg_tree_rmdir(int parent, const char *name)
 	return tree_rmdir(parent, name, CG_DEPTH_MAX);
 }
 
-void cg_dir_undo(const struct cg_hier *hier, const char *path, size_t n_made)
+void cg_dir_undo(const struct cg_hier *hier, const char *path, size_t made_len)
 {
 	_cleanup_free_ char *rel = strdup(cg_path_below(hier, path));
 
-	if (!rel)
+	if (!rel || made_len == 0)
 		return;
-	for (; n_made > 0; n_made--) {
+	while (strlen(rel) >= made_len) {
 		char *slash = strrchr(rel, '/');
 
-		/* A parent that somebody else uses by now is busy, and stays. */
-		if (unlinkat(hier->root_fd, rel, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		/* Deeper ones may never have been made. A parent that somebody else uses by now is
+		 * busy, and stays. */
+		if (unlinkat(hier->root_fd, rel, AT_REMOVEDIR) < 0 && errno != ENOENT &&
+		    errno != ENOTDIR)
 			return;
 		if (!slash)
 			return;
