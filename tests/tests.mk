@@ -34,6 +34,13 @@ $(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
 
+# Benchmarks are static as the programs they measure: a parent's size is part of its children's peak.
+$(BENCH_BINS): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LINK_STATIC) -o $@ $< \
+		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS)
+
 .PHONY: tests
 tests: all $(UNIT_BINS) $(INTEGRATION_BINS) $(HELPER_BINS)
 
@@ -76,5 +83,5 @@ bench:
 	$(Q)tests/deps.sh build run test bench
 	$(Q)$(MAKE) --no-print-directory bench-run
 .PHONY: bench-run
-bench-run: all $(BENCH_BINS)
+bench-run: all $(BENCH_BINS) $(HELPER_BINS)
 	$(Q)$(BUILD)/tests/bench/start

@@ -4,7 +4,7 @@
  * clone3 into new namespaces, the usual mounts, device nodes, masks, pivot_root, a cgroup with three limits, a seccomp
  * filter, capabilities, execve, wait, clean up. No configuration, no state, no checks: every number is written in here.
  *
- *	floor ROOTFS COMMAND [ARGUMENT…]
+ *	floor ROOTFS COMMAND [ARGUMENT…]		FLOOR_SECCOMP=0: without the filter
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,8 +50,8 @@ static void put(int dir, const char *file, const char *value)
 
 /* ---- cgroups: the same groups and limits as the bundle of the benchmark ------------------- */
 
-static const char *const v1[] = { "cpu",     "cpuacct", "cpuset", "memory", "devices",
-				  "freezer", "blkio",	"pids",	  "systemd" };
+static const char *const v1[] = {"cpu",     "cpuacct", "cpuset", "memory", "devices",
+				 "freezer", "blkio",   "pids",   "systemd"};
 #define N_V1 (sizeof(v1) / sizeof(*v1))
 static char group[64];
 
@@ -79,7 +79,7 @@ static int make_group_v2(void)
 	if (fd < 0)
 		die("cgroup");
 	put(fd, "memory.max", "268435456");
-	put(fd, "cpu.max", "50000 100000");
+	put(fd, "cpu.max", "200000 100000");
 	put(fd, "pids.max", "64");
 	return fd;
 }
@@ -96,7 +96,7 @@ static void make_group_v1(int fds[N_V1])
 		if (!strcmp(v1[i], "memory"))
 			put(fds[i], "memory.limit_in_bytes", "268435456");
 		if (!strcmp(v1[i], "cpu"))
-			put(fds[i], "cpu.cfs_quota_us", "50000");
+			put(fds[i], "cpu.cfs_quota_us", "200000");
 		if (!strcmp(v1[i], "pids"))
 			put(fds[i], "pids.max", "64");
 		if (!strcmp(v1[i], "cpuset")) {
@@ -128,12 +128,14 @@ static void mount_at(const char *type, const char *where, unsigned long flags, c
 static const struct {
 	const char *name;
 	unsigned minor;
-} nodes[] = { { "dev/null", 3 }, { "dev/zero", 5 }, { "dev/full", 7 }, { "dev/random", 8 }, { "dev/urandom", 9 } };
+} nodes[] = {
+	{"dev/null", 3}, {"dev/zero", 5}, {"dev/full", 7}, {"dev/random", 8}, {"dev/urandom", 9}};
 
-static const char *const masked_files[] = { "proc/kcore", "proc/keys", "proc/timer_list", "proc/sched_debug",
-					    "proc/latency_stats" };
-static const char *const masked_dirs[] = { "proc/acpi", "proc/scsi", "sys/firmware" };
-static const char *const readonly[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger" };
+static const char *const masked_files[] = {"proc/kcore", "proc/keys", "proc/timer_list",
+					   "proc/sched_debug", "proc/latency_stats"};
+static const char *const masked_dirs[] = {"proc/acpi", "proc/scsi", "sys/firmware"};
+static const char *const readonly[] = {"proc/bus", "proc/fs", "proc/irq", "proc/sys",
+				       "proc/sysrq-trigger"};
 
 static void build_root(const char *root)
 {
@@ -146,7 +148,8 @@ static void build_root(const char *root)
 	mount_at("tmpfs", "dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k");
 	if (mkdir("dev/pts", 0755) || mkdir("dev/shm", 0755) || mkdir("dev/mqueue", 0755))
 		die("dev");
-	mount_at("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+	mount_at("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC,
+		 "newinstance,ptmxmode=0666,mode=0620,gid=5");
 	mount_at("tmpfs", "dev/shm", nsd, "mode=1777,size=65536k");
 	mount_at("mqueue", "dev/mqueue", nsd, NULL);
 	mount_at("sysfs", "sys", nsd | MS_RDONLY, NULL);
@@ -163,7 +166,8 @@ static void build_root(const char *root)
 		mount("tmpfs", masked_dirs[i], "tmpfs", MS_RDONLY, NULL);
 	for (size_t i = 0; i < sizeof(readonly) / sizeof(*readonly); i++)
 		if (mount(readonly[i], readonly[i], NULL, MS_BIND | MS_REC, NULL) == 0)
-			mount(NULL, readonly[i], NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | nsd, NULL);
+			mount(NULL, readonly[i], NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | nsd,
+			      NULL);
 	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
 		die("pivot_root");
 }
@@ -172,10 +176,11 @@ static void build_root(const char *root)
 static void filter(void)
 {
 	static struct sock_filter f[304];
-	struct sock_fprog prog = { .filter = f };
+	struct sock_fprog prog = {.filter = f};
 	unsigned n = 0;
 
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					      offsetof(struct seccomp_data, nr));
 	for (unsigned i = 0; i < 300; i++)
 		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 10000 + i, 0, 0);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -189,8 +194,9 @@ int main(int argc, char **argv)
 {
 	const bool v2 = is_v2();
 	int fds[N_V1], group_fd = -1, go[2], status;
-	struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET,
-				   .exit_signal = SIGCHLD };
+	struct clone_args args = {.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+					   CLONE_NEWUTS | CLONE_NEWNET,
+				  .exit_signal = SIGCHLD};
 
 	if (argc < 3)
 		return 125;
@@ -220,7 +226,8 @@ int main(int argc, char **argv)
 		for (int cap = 0; cap <= 40; cap++)
 			if (cap != 5 && cap != 10 && cap != 29)
 				prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-		filter();
+		if (!getenv("FLOOR_SECCOMP") || strcmp(getenv("FLOOR_SECCOMP"), "0"))
+			filter();
 		execv(argv[2], argv + 2);
 		die(argv[2]);
 	}
