@@ -19,7 +19,6 @@
  * whoever makes it, one that exists does not depend on where we are when we join.
  */
 #include <linux/magic.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -144,11 +143,17 @@ static int exec_child(void *arg, int *fd, struct err *e)
 
 /* ---- the creator ------------------------------------------------------------------------------ */
 
-static bool init_ended(const struct iso_exec_params *p)
+static bool init_ended(const struct iso_exec_params *p, int timeout_msec)
 {
-	struct pollfd ended = {.fd = p->init_pidfd, .events = POLLIN};
+	return proc_wait_exit(p->init_pidfd, timeout_msec, NULL) == 0;
+}
 
-	return poll(&ended, 1, 0) == 1;
+/* How long to wait for init's end before a failure is believed. A dying pid namespace kills what is
+ * in it (our process's channel ends) and takes no more (ENOMEM), but its init has only ended when
+ * our process is reaped and gone. */
+static int dying_msec(int r)
+{
+	return r == -EPIPE || r == -ECONNRESET || r == -ENOMEM || r == -ESRCH ? 1000 : 0;
 }
 
 static int plan_flags(struct exec_plan *plan, struct err *e)
@@ -247,7 +252,7 @@ int iso_exec_spawn(const struct iso_exec_params *p, struct iso_init *ret, struct
 	r = check_exec(p, e);
 	if (r < 0)
 		return r;
-	r = init_ended(p) ? -ESRCH : plan_flags(&plan, e);
+	r = init_ended(p, 0) ? -ESRCH : plan_flags(&plan, e);
 	if (r == 0) {
 		s.cgroup_early = plan.flags & CLONE_NEWUSER;
 		r = spawn_process(&s, &i, e);
@@ -259,7 +264,7 @@ int iso_exec_spawn(const struct iso_exec_params *p, struct iso_init *ret, struct
 	if (r < 0) {
 		iso_init_done(&i, true);
 		/* Whatever went wrong in a container that was ending meanwhile went wrong by that. */
-		if (init_ended(p))
+		if (init_ended(p, dying_msec(r)))
 			return err_set(e, ERR_STATE, ESRCH, "the container is not running");
 		return r;
 	}

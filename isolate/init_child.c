@@ -24,7 +24,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -225,20 +224,18 @@ static int build(struct inside *in, int fd, char **ret_command, struct err *e)
 
 /* ---- the gate and beyond ---------------------------------------------------------------------- */
 
-/* Wait for the order. From the commit on the creator may be gone, and whoever opens the gate is told
- * what becomes of it. */
+/* The commit and the order. From the commit on the creator may be gone, and whoever opens the gate is
+ * told what becomes of the start. Only the creator expects a SYNC_STARTED. */
 static int wait_for_start(const struct iso_init_params *p, int *fd, bool *ret_by_creator,
 			  struct err *e)
 {
-	int owed, sync_fd = *fd;
-	struct stat a, b;
+	int owed = gate_wait(p->gate_fd, *fd, e);
 
-	owed = gate_wait(p->gate_fd, sync_fd, e);
 	if (owed < 0)
 		return owed;
-	*ret_by_creator = fstat(owed, &a) == 0 && fstat(sync_fd, &b) == 0 && a.st_ino == b.st_ino;
-	if (owed != sync_fd)
-		fd_close(sync_fd);
+	*ret_by_creator = owed == *fd;
+	if (owed != *fd)
+		fd_close(*fd);
 	*fd = owed;
 	return 0;
 }
@@ -294,8 +291,6 @@ int init_child(void *arg, int *fd, struct err *e)
 		r = tie_to_creator(false, e);
 	if (r == 0)
 		r = sync_send(*fd, SYNC_READY, 0, -1, e);
-	if (r == 0)
-		r = sync_expect(*fd, creator, SYNC_COMMIT, NULL, NULL, e);
 	if (r == 0)
 		r = await_and_exec(&in, command, fd, e);
 	return r;
