@@ -238,11 +238,12 @@ int cg_prefix_prepare(struct cg_host *h, const char *prefix, struct err *e)
 		return err_invalid(e, "'%s' is not a name for the top cgroup", prefix);
 	if (str_printf(&path, "/%s", prefix) < 0)
 		return err_nomem(e);
+	if (cg_host_layout(h) == CG_LAYOUT_NONE)
+		return err_unsupported(e, "prepare cgroup '%s': no cgroup hierarchy is mounted",
+				       path);
 	if (is_ready(h, path))
 		return 0;
-	r = cg_host_layout(h) == CG_LAYOUT_NONE
-		    ? err_unsupported(e, "no cgroup hierarchy is mounted")
-		    : make_by_library(h, prefix, e);
+	r = make_by_library(h, prefix, e);
 	if (r == 0)
 		r = cg_prefix_finish(h, path, e);
 	if (r < 0)

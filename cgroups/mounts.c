@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which hierarchies are mounted where, from /proc/self/mountinfo. A line there may be of a mount
- * that another one hides, so each is opened and compared with the device number of its line.
+ * that another one hides, even of the same file system (a subtree bound over the whole), so each is
+ * opened and its mount ID compared with that of the line.
  * Spec: proc(5), "/proc/pid/mountinfo"; Linux Documentation/admin-guide/cgroup-v1/cgroups.rst.
  */
 #include "group.h"
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "backend.h"
@@ -42,7 +42,7 @@ static const char *const plain_options[] = {
 };
 
 struct mount_line {
-	unsigned dev_major, dev_minor;
+	uint64_t id;
 	char *root, *mount_point, *fstype, *options; /* into the line */
 };
 
@@ -80,7 +80,7 @@ static bool parse_line(char *line, struct mount_line *ret)
 	if (!strtok_r(NULL, " ", &save))
 		return false;
 	ret->options = strtok_r(NULL, " ", &save);
-	if (!ret->options || sscanf(field[2], "%u:%u", &ret->dev_major, &ret->dev_minor) != 2)
+	if (!ret->options || parse_u64(field[0], &ret->id) < 0)
 		return false;
 	ret->root = field[3];
 	ret->mount_point = field[4];
@@ -152,16 +152,18 @@ nomem:
 static int open_root(struct cg_hier *hier, const struct mount_line *m)
 {
 	struct statfs fs;
-	struct stat st;
+	struct statx st;
 
 	hier->root_fd = open(hier->mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (hier->root_fd < 0 || fstatfs(hier->root_fd, &fs) < 0 || fstat(hier->root_fd, &st) < 0)
+	if (hier->root_fd < 0 || fstatfs(hier->root_fd, &fs) < 0)
 		return -ENOENT;
 	if ((long)fs.f_type != (hier->v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
 		return -ENOENT;
-	if (m && st.st_dev != makedev(m->dev_major, m->dev_minor))
+	if (!m)
+		return 0;
+	if (statx(hier->root_fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
 		return -ENOENT;
-	return 0;
+	return (st.stx_mask & STATX_MNT_ID) && st.stx_mnt_id != m->id ? -ENOENT : 0;
 }
 
 static int read_v2_controllers(struct cg_hier *hier, struct err *e)
