@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the monitor process of a VM and the guest program agree on beyond the agent's protocol: the
+ * names in the shared tree.
+ */
+#pragma once
+
+#define VM_SHARE_TAG    "insula"
+#define VM_SHARE_DIR    "/run/insula/share" /* in the guest */
+#define VM_SHARE_ROOTFS VM_SHARE_DIR "/rootfs"
+/* Sources of bind mounts: VM_SHARE_MOUNTS "/<index in the configuration>", a file or a directory. */
+#define VM_SHARE_MOUNTS VM_SHARE_DIR "/mounts"
+
+/* The guest's own network namespace (the agent is in it), which the workload shares: the interfaces of the VM are there.
+ * Joined by path, so that sysctls of the network count as the sandbox's own. */
+#define VM_GUEST_NETNS "/proc/self/ns/net"
