@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest kernels as kept on disk: a directory with `vmlinuz`, `initramfs` and `release`.
+ * Guest kernels as kept on disk: a directory with `vmlinuz`, `initramfs` and `release`, and perhaps
+ * `vmlinux`, which then is what boots.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ void vm_kernel_done(struct vm_kernel *k)
 
 static int load(const char *dir, int dirfd, struct vm_kernel *ret, struct err *e)
 {
+	bool elf = faccessat(dirfd, KERNEL_FILE_ELF, R_OK, 0) == 0;
 	struct vm_kernel k = {0};
 	int r;
 
@@ -36,7 +38,7 @@ static int load(const char *dir, int dirfd, struct vm_kernel *ret, struct err *e
 		return err_wrap(e, "guest kernel '%s'", dir);
 	k.release[strcspn(k.release, "\n")] = '\0';
 	if (str_printf(&k.dir, "%s", dir) < 0 ||
-	    str_printf(&k.image, "%s/" KERNEL_FILE_IMAGE, dir) < 0 ||
+	    str_printf(&k.image, "%s/%s", dir, elf ? KERNEL_FILE_ELF : KERNEL_FILE_IMAGE) < 0 ||
 	    str_printf(&k.initramfs, "%s/" KERNEL_FILE_INITRAMFS, dir) < 0) {
 		vm_kernel_done(&k);
 		return err_nomem(e);

@@ -5,5 +5,6 @@
 #pragma once
 
 #define KERNEL_FILE_IMAGE     "vmlinuz"
+#define KERNEL_FILE_ELF       "vmlinux" /* the same, uncompressed, where it can be started so */
 #define KERNEL_FILE_INITRAMFS "initramfs"
 #define KERNEL_FILE_RELEASE   "release"

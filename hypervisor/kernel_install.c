@@ -31,6 +31,7 @@
 #include "hypervisor/vm.h"
 #include "kernel_files.h"
 #include "modules.h"
+#include "vmlinux.h"
 
 #define KERNEL_BYTES_MAX (128u << 20)
 #define GUEST_BYTES_MAX  (64u << 20)
@@ -150,20 +151,40 @@ static int check_guest_program(const char *path, const char *data, size_t len, s
 	return 0;
 }
 
-static int fill(int dirfd, int treefd, const char *release, const char *guest_program,
-		struct err *e)
+/* The image as it is, and the ELF kernel out of it where that boots. */
+static int write_kernel(int dirfd, int treefd, const char *release, struct err *e)
 {
-	_cleanup_free_ char *image = NULL, *guest = NULL, *path = NULL, *modules_path = NULL;
-	_cleanup_(kernel_modules_done) struct kernel_modules modules = {0};
-	_cleanup_close_ int modules_dir = -EBADF, initramfs = -EBADF;
-	size_t image_len, guest_len;
+	_cleanup_free_ char *path = NULL, *image = NULL, *elf = NULL;
+	size_t image_len = 0, elf_len = 0;
 	int r;
 
-	if (str_printf(&path, "boot/vmlinuz-%s", release) < 0 ||
-	    str_printf(&modules_path, "lib/modules/%s", release) < 0)
+	if (str_printf(&path, "boot/vmlinuz-%s", release) < 0)
 		return err_nomem(e);
 	if ((r = read_in_tree(treefd, path, KERNEL_BYTES_MAX, &image, &image_len, e)) < 0 ||
 	    (r = write_file(dirfd, KERNEL_FILE_IMAGE, image, image_len, e)) < 0)
+		return r;
+	r = vmlinux_extract(image, image_len, &elf, &elf_len, e);
+	if (r == -ENOTSUP) {
+		err_clear(e);
+		return 0;
+	}
+	return r < 0 ? err_wrap(e, "'%s'", path)
+		     : write_file(dirfd, KERNEL_FILE_ELF, elf, elf_len, e);
+}
+
+static int fill(int dirfd, int treefd, const char *release, const char *guest_program,
+		struct err *e)
+{
+	_cleanup_free_ char *guest = NULL, *modules_path = NULL;
+	_cleanup_(kernel_modules_done) struct kernel_modules modules = {0};
+	_cleanup_close_ int modules_dir = -EBADF, initramfs = -EBADF;
+	size_t guest_len = 0;
+	int r;
+
+	if (str_printf(&modules_path, "lib/modules/%s", release) < 0)
+		return err_nomem(e);
+	r = write_kernel(dirfd, treefd, release, e);
+	if (r < 0)
 		return r;
 	r = path_read_file_at(AT_FDCWD, guest_program, GUEST_BYTES_MAX, &guest, &guest_len, e);
 	if (r == 0)
