@@ -27,9 +27,9 @@ int inside_mounts(struct inside *in, struct err *e);
  * config->devices below root_fd; mknod, or a bind of the host's node in a user namespace. */
 int inside_devices(struct inside *in, struct err *e);
 
-/* masks.c: before the pivot and after all other mounts (and createContainer hooks), on root_fd: the host's /dev/null is
- * then out of the container's reach. maskedPaths (directories: one shared read-only tmpfs; others: /dev/null whose fd was verified to be character
- * device 1:3) and readonlyPaths. A missing path is no error. */
+/* masks.c: before the pivot and after all other mounts (and the createContainer hooks), on root_fd: the host's /dev/null
+ * is then out of the container's reach. maskedPaths (directories: one shared read-only tmpfs; others: /dev/null whose fd
+ * was verified to be character device 1:3) and readonlyPaths. A missing path is no error. */
 int inside_masks(struct inside *in, struct err *e);
 
 /* sysctl.c: through proc_fd only. */

@@ -174,21 +174,25 @@ static int fs_data(const struct inside *in, const struct iso_mount *m, int targe
 	return r < 0 ? err_nomem(e) : 0;
 }
 
+/* Why the kernel may refuse a file system to a user namespace. sysfs says so when it is opened, the
+ * others when they are made. */
 static int explain_fs(const struct inside *in, const struct iso_mount *m, struct err *e, int r)
 {
-	bool sysfs = is_type(m, "sysfs");
+	const struct iso_namespace *ns = in->config->ns;
 
-	if (r != -EPERM || (!sysfs && !is_type(m, "proc")))
+	if (r != -EPERM)
 		return r;
-	if (sysfs && in->userns && in->config->ns[ISO_NS_NETWORK].mode != ISO_NS_NEW)
-		err_hint(e,
-			 "sysfs in a user namespace needs a network namespace of its own; add one, "
-			 "or bind the host's /sys read-only (options rbind, rro)");
-	else
+	if (is_type(m, "sysfs") && in->userns && ns[ISO_NS_NETWORK].mode != ISO_NS_NEW)
+		err_hint(e, "sysfs in a user namespace needs a network namespace of its own; add "
+			    "one, or bind the host's /sys read-only (options rbind, rro)");
+	else if (is_type(m, "mqueue") && in->userns && ns[ISO_NS_IPC].mode != ISO_NS_NEW)
+		err_hint(e, "mqueue in a user namespace needs an IPC namespace of its own");
+	else if (is_type(m, "proc") && in->userns && ns[ISO_NS_PID].mode != ISO_NS_NEW)
+		err_hint(e, "proc in a user namespace needs a pid namespace of its own");
+	else if (is_type(m, "proc") || is_type(m, "sysfs"))
 		err_hint(e,
 			 "the outer mounts of %s are masked, and the kernel then refuses a fresh "
-			 "one; "
-			 "start the outer container without masked and read-only paths",
+			 "one; start the outer container without masked and read-only paths",
 			 m->type);
 	return r;
 }
@@ -221,7 +225,7 @@ static int fs_create(const struct inside *in, const struct iso_mount *m, int tar
 
 	fs_fd = mountfd_fs_open(m->type, e);
 	if (fs_fd < 0)
-		return fs_fd;
+		return explain_fs(in, m, e, fs_fd);
 	r = fs_configure(in, m, data, fs_fd, e);
 	if (r < 0)
 		return r;

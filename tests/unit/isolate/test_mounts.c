@@ -1,0 +1,800 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configured mounts: what a user sees of them inside, and that no image and no race makes one land
+ * outside the root.
+ */
+#include <sys/statfs.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+#include <linux/magic.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "private_ns.h"
+
+static long fs_type(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_PATH | O_CLOEXEC);
+	struct statfs st;
+
+	CHECK(fd >= 0 && fstatfs(fd, &st) == 0);
+	close(fd);
+	return (long)st.f_type;
+}
+
+static const char *in_scratch(const char *name)
+{
+	static char path[8][128];
+	static unsigned i;
+
+	i = (i + 1) % 8;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", scratch, name);
+	return path[i];
+}
+
+static void add_standard(struct fixture *f)
+{
+	add_mount(f, "/proc", "proc", "proc", "");
+	add_mount(f, "/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k");
+	add_mount(f, "/dev/pts", "devpts", "devpts",
+		  "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5");
+	add_mount(f, "/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k");
+	add_mount(f, "/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev");
+	add_mount(f, "/sys", "sysfs", "sysfs", "nosuid noexec nodev ro");
+}
+
+static void standard(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	struct stat st;
+
+	fixture_root(&f);
+	add_standard(&f);
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(fs_type(f.in.root_fd, "proc") == PROC_SUPER_MAGIC);
+	CHECK(fs_type(f.in.root_fd, "sys") == SYSFS_MAGIC);
+	CHECK(fs_type(f.in.root_fd, "dev") == TMPFS_MAGIC);
+	CHECK(fs_type(f.in.root_fd, "dev/pts") == DEVPTS_SUPER_MAGIC);
+	CHECK(flags_at(f.in.root_fd, "sys") & ST_RDONLY);
+	CHECK((flags_at(f.in.root_fd, "dev/shm") & (ST_NOSUID | ST_NODEV | ST_NOEXEC)) ==
+	      (ST_NOSUID | ST_NODEV | ST_NOEXEC));
+	/* strictatime is neither of the other two */
+	CHECK(!(flags_at(f.in.root_fd, "dev") & (ST_NOATIME | ST_RELATIME)));
+	CHECK(fstatat(f.in.root_fd, "dev/shm", &st, 0) == 0 && (st.st_mode & 07777) == 01777);
+	CHECK(fstatat(f.in.root_fd, "dev/pts/ptmx", &st, 0) == 0 && (st.st_mode & 0777) == 0666);
+	/* outside, the directory of the root is as it was, but for the mount points */
+	CHECK(fs_type(AT_FDCWD, scratch) == TMPFS_MAGIC);
+}
+
+static void test_standard(void **state)
+{
+	(void)state;
+	run_private(standard, CLONE_NEWIPC);
+}
+
+static void bind(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+
+	CHECK(mkdir("src", 0755) == 0 && mkdir("src/sub", 0755) == 0);
+	CHECK(mount("sub", "src/sub", "tmpfs", 0, NULL) == 0);
+	write_file("src/file", "1");
+	write_file("src/sub/file", "2");
+	fixture_root(&f);
+	add_mount(&f, "/a", NULL, in_scratch("src"), "bind ro");
+	add_mount(&f, "/b", "bind", in_scratch("src"), "rbind ro nosuid");
+	add_mount(&f, "/c", "none", in_scratch("src"), "rbind rro");
+	add_mount(&f, "/new/dir/file", "none", in_scratch("src/file"), "bind");
+	add_mount(&f, "/d", "bind", in_scratch("src"), "rbind noatime");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(file_is(f.in.root_fd, "a/file", "1"));
+	CHECK(flags_at(f.in.root_fd, "a") & ST_RDONLY);
+	CHECK(faccessat(f.in.root_fd, "a/sub/file", F_OK, 0) < 0); /* bind is not recursive */
+	CHECK(file_is(f.in.root_fd, "b/sub/file", "2"));
+	CHECK((flags_at(f.in.root_fd, "b") & (ST_RDONLY | ST_NOSUID)) == (ST_RDONLY | ST_NOSUID));
+	CHECK(!(flags_at(f.in.root_fd, "b/sub") & (ST_RDONLY | ST_NOSUID)));
+	CHECK(flags_at(f.in.root_fd, "c") & ST_RDONLY);
+	CHECK(flags_at(f.in.root_fd, "c/sub") & ST_RDONLY);
+	CHECK(file_is(f.in.root_fd, "new/dir/file", "1"));
+	CHECK(flags_at(f.in.root_fd, "d") & ST_NOATIME);
+	CHECK(!(flags_at(f.in.root_fd, "d") & ST_RELATIME));
+	CHECK(!(flags_at(AT_FDCWD, "src") & (ST_RDONLY | ST_NOATIME)));
+}
+
+static void test_bind(void **state)
+{
+	(void)state;
+	run_private(bind, 0);
+}
+
+/* Attributes of a source are kept but for what the options name. */
+static void keeps(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+
+	CHECK(mkdir("src", 0755) == 0);
+	CHECK(mount("src", "src", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOATIME, NULL) == 0);
+	fixture_root(&f);
+	add_mount(&f, "/a", NULL, in_scratch("src"), "bind ro");
+	add_mount(&f, "/b", NULL, in_scratch("src"), "bind dev atime");
+	add_mount(&f, "/b", NULL, NULL, "remount bind noexec");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK((flags_at(f.in.root_fd, "a") & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOATIME)) ==
+	      (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOATIME));
+	CHECK((flags_at(f.in.root_fd, "b") & (ST_NOSUID | ST_NODEV | ST_NOATIME | ST_RELATIME)) ==
+	      (ST_NOSUID | ST_RELATIME));
+	CHECK(flags_at(f.in.root_fd, "b") & ST_NOEXEC);
+}
+
+static void test_bind_keeps_attributes(void **state)
+{
+	(void)state;
+	run_private(keeps, 0);
+}
+
+/* A source that the runtime opened, before our namespace was made or as a detached tree. */
+static int path_fd, tree_fd;
+
+static void opened_in_namespace(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	fixture_root(&f);
+	add_mount(&f, "/a", NULL, "/nonexistent", "bind ro")->source_fd = path_fd;
+	add_mount(&f, "/b", NULL, "/nonexistent", "bind ro")->source_fd = tree_fd;
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(file_is(f.in.root_fd, "a/file", "1"));
+	CHECK(file_is(f.in.root_fd, "b/file", "2"));
+	CHECK(flags_at(f.in.root_fd, "b") & ST_RDONLY);
+	/* borrowed: still the configuration's */
+	CHECK(fcntl(path_fd, F_GETFD) >= 0 && fcntl(tree_fd, F_GETFD) >= 0);
+}
+
+static void opened(void)
+{
+	CHECK(mkdir("src", 0755) == 0 && mkdir("src/sub", 0755) == 0);
+	write_file("src/file", "1");
+	write_file("src/sub/file", "2");
+	path_fd = open("src", O_PATH | O_CLOEXEC);
+	tree_fd = open_tree(AT_FDCWD, "src/sub", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	CHECK(path_fd >= 0 && tree_fd >= 0);
+	in_child(opened_in_namespace);
+}
+
+static void test_opened_source(void **state)
+{
+	(void)state;
+	run_private(opened, 0);
+}
+
+struct refusal {
+	const char *destination, *type, *source, *options;
+	int errnum;
+	const char *text, *hint;
+};
+
+static void refusals(void)
+{
+	static const struct refusal table[] = {
+		{"relative", "tmpfs", "tmpfs", "", EINVAL, "mount 'tmpfs' on 'relative'", ""},
+		{"/", "tmpfs", "tmpfs", "", ENOTSUP, "root of the container", ""},
+		{"/x/..", "tmpfs", "tmpfs", "nonsense=1", EINVAL, "Unknown parameter 'nonsense'",
+		 ""},
+		{"/x", "tmpfs", "tmpfs", "size=abc", EINVAL, "size", ""},
+		{"/x", "nosuchfs", "x", "", ENODEV, "no file system 'nosuchfs'", ""},
+		{"/x", NULL, NULL, "", EINVAL, "file system type", ""},
+		{"/x", "bind", "/nonexistent", "bind", ENOENT, "mount '/nonexistent' on '/x'", ""},
+		{"/x", "bind", "relative", "bind", EINVAL, "absolute", ""},
+		{"/x", "bind", "/etc", "bind size=1", EINVAL, "'size=1' is no option of a bind",
+		 ""},
+		{"/x", "bind", "/etc", "bind idmap", ENOTSUP, "idmap", ""},
+		{"/x", "tmpfs", "tmpfs", "idmap", ENOTSUP, "idmap", ""},
+		{"/x", "proc", "proc", "tmpcopyup", EINVAL, "tmpcopyup", ""},
+		{"/file", "bind", "/etc", "bind", ENOTDIR, "mount '/etc' on '/file'", "file"},
+		{"/dir", "bind", "/etc/passwd", "bind", ENOTDIR, "mount '/etc/passwd' on '/dir'",
+		 "directory"},
+		{"/x", "cgroup", "cgroup", "ro", ENOTSUP, "without cgroups", ""},
+		{"/dir", NULL, NULL, "remount ro", EINVAL, "", "mount point"},
+		{"/loop", "tmpfs", "tmpfs", "", ELOOP, "", ""},
+	};
+	struct fixture f;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/dir", 0755) == 0);
+	write_file("root/file", "");
+	CHECK(symlink("loop", "root/loop") == 0);
+	fixture_root(&f);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const struct refusal *x = &table[i];
+		struct err e = ERR_INIT;
+		int r;
+
+		f.config.n_mounts = 0;
+		add_mount(&f, x->destination, x->type, x->source, x->options);
+		r = inside_mounts(&f.in, &e);
+		if (r != -x->errnum && !(x->errnum == ENOTDIR && r < 0)) {
+			fprintf(stderr, "row %zu: %d: %s\n", i, r, e.text);
+			_exit(1);
+		}
+		CHECK(e.kind != ERR_NONE);
+		CHECK_TEXT(e.text, x->text);
+		CHECK_TEXT(e.hint, x->hint);
+	}
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	run_private(refusals, 0);
+}
+
+static int one_mount(const char *destination, const char *type, const char *source,
+		     const char *options, struct err *e)
+{
+	struct fixture f;
+	int r;
+
+	fixture_root(&f);
+	add_mount(&f, destination, type, source, options);
+	r = inside_mounts(&f.in, e);
+	CHECK(umount2("root", MNT_DETACH) == 0);
+	return r;
+}
+
+/* proc and sysfs go only onto real directories. */
+static void symlinked_proc(void)
+{
+	struct err e = ERR_INIT;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/etc", 0755) == 0);
+	CHECK(symlink("/etc", "root/proc") == 0);
+	CHECK(symlink("etc", "root/sys") == 0);
+	CHECK(symlink("/nowhere", "root/dangling") == 0);
+	write_file("root/file", "");
+	CHECK(one_mount("/proc", "proc", "proc", "", &e) < 0);
+	CHECK(e.kind == ERR_INVALID);
+	CHECK_TEXT(e.text, "mount 'proc' on '/proc'");
+	CHECK_TEXT(e.text, "is not a directory");
+	CHECK_TEXT(e.hint, "symlink");
+	CHECK(one_mount("/sys", "sysfs", "sysfs", "", &e) < 0);
+	CHECK(one_mount("/etc/../proc/./x", "proc", "proc", "", &e) < 0);
+	CHECK(one_mount("/sys/sub", "proc", "proc", "", &e) < 0);
+	CHECK(one_mount("/dangling", "proc", "proc", "", &e) < 0);
+	CHECK(one_mount("/file", "proc", "proc", "", &e) < 0);
+	CHECK(one_mount("/a/b", "proc", "proc", "", &e) == 0);
+	CHECK(access("root/etc/sub", F_OK) < 0 && access("root/nowhere", F_OK) < 0);
+}
+
+static void test_symlinked_proc(void **state)
+{
+	(void)state;
+	run_private(symlinked_proc, 0);
+}
+
+/* Whatever the destination says, it is inside. */
+static void stays_inside(void)
+{
+	static const char *const destinations[] = {
+		"/../../x",    "/abs/evil", "/up/evil",
+		"/dangling/a", "/abs-file", "/../../../../../../../../tmp",
+	};
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	char *before, *after;
+
+	CHECK(mkdir("outside", 0777) == 0);
+	write_file("outside/file", "host");
+	CHECK(mkdir("root", 0755) == 0);
+	CHECK(symlink(in_scratch("outside"), "root/abs") == 0);
+	CHECK(symlink("../../../../../../../../../../tmp", "root/up") == 0);
+	CHECK(symlink(in_scratch("outside/file"), "root/abs-file") == 0);
+	CHECK(mkdir("root/x", 0755) == 0);
+	CHECK(symlink("x", "root/dangling") == 0);
+	fixture_root(&f);
+	/* the way the links point exists inside as well */
+	CHECK(path_mkdirs_in_root(f.in.root_fd, in_scratch("outside"), 0755, NULL) >= 0);
+	CHECK(path_mkdirs_in_root(f.in.root_fd, "/tmp", 0755, NULL) >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(destinations); i++) {
+		f.config.n_mounts = 0;
+		if (STREQ(destinations[i], "/abs-file"))
+			add_mount(&f, destinations[i], NULL, "/etc/passwd", "bind ro");
+		else
+			add_mount(&f, destinations[i], "tmpfs", "inner", "mode=711");
+		CHECK_OK(inside_mounts(&f.in, &err_));
+	}
+	CHECK(file_is(AT_FDCWD, "outside/file", "host"));
+	CHECK(access("outside/evil", F_OK) < 0 && access("/x", F_OK) < 0);
+	/* every mount made lies below the root */
+	before = read_mountinfo();
+	CHECK(strstr(before, " - tmpfs inner "));
+	CHECK(umount2("root", MNT_DETACH) == 0);
+	after = read_mountinfo();
+	CHECK(!strstr(after, " - tmpfs inner "));
+	CHECK(!strstr(after, "/etc/passwd"));
+}
+
+static void test_destinations_stay_inside(void **state)
+{
+	(void)state;
+	run_private(stays_inside, 0);
+}
+
+/* Images ship /etc/resolv.conf as a link into /run, which is empty. */
+static void dangling(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+
+	write_file("resolv", "nameserver");
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/etc", 0755) == 0);
+	CHECK(symlink("../run/systemd/resolve/stub", "root/etc/resolv.conf") == 0);
+	CHECK(symlink("/etc/hostname.real", "root/etc/hostname") == 0);
+	fixture_root(&f);
+	add_mount(&f, "/etc/resolv.conf", NULL, in_scratch("resolv"), "bind");
+	add_mount(&f, "/etc/hostname", NULL, in_scratch("resolv"), "bind");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(file_is(f.in.root_fd, "run/systemd/resolve/stub", "nameserver"));
+	CHECK(file_is(f.in.root_fd, "etc/hostname.real", "nameserver"));
+}
+
+static void test_dangling_link(void **state)
+{
+	(void)state;
+	run_private(dangling, 0);
+}
+
+static void copy_symlink(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	char text[64] = "";
+
+	CHECK(symlink("/somewhere/else", "link") == 0);
+	write_file("plain", "plain");
+	fixture_root(&f);
+	add_mount(&f, "/etc/link", NULL, in_scratch("link"), "bind copy-symlink");
+	add_mount(&f, "/etc/plain", NULL, in_scratch("plain"), "bind copy-symlink");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(readlinkat(f.in.root_fd, "etc/link", text, sizeof(text)) > 0);
+	CHECK(STREQ(text, "/somewhere/else"));
+	CHECK(file_is(f.in.root_fd, "etc/plain", "plain"));
+	CHECK_OK(inside_mounts(&f.in, &err_)); /* an equal link is fine */
+}
+
+static void test_copy_symlink(void **state)
+{
+	(void)state;
+	run_private(copy_symlink, 0);
+}
+
+static void copyup(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	struct stat st;
+	char value[16] = "";
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/d", 0) == 0);
+	CHECK(chmod("root/d", 01775) == 0 && chown("root/d", 3, 4) == 0);
+	CHECK(mkdir("root/d/sub", 0755) == 0 && chmod("root/d/sub", 02750) == 0);
+	write_file("root/d/sub/file", "content");
+	CHECK(chown("root/d/sub/file", 1000, 1001) == 0);
+	CHECK(chmod("root/d/sub/file", 04751) == 0);
+	CHECK(setxattr("root/d/sub/file", "trusted.t", "v", 1, 0) == 0);
+	CHECK(symlink("/etc/passwd", "root/d/link") == 0);
+	CHECK(lchown("root/d/link", 12, 13) == 0);
+	CHECK(mkfifo("root/d/fifo", 0640) == 0);
+	CHECK(mknod("root/d/null", S_IFCHR | 0600, makedev(1, 3)) == 0);
+	CHECK(mkdir("root/d/mounted", 0755) == 0);
+	CHECK(mount("m", "root/d/mounted", "tmpfs", 0, NULL) == 0);
+	write_file("root/d/mounted/file", "not the image's");
+	fixture_root(&f);
+	add_mount(&f, "/d", "tmpfs", "tmpfs", "tmpcopyup ro nodev nosuid size=1m");
+	add_mount(&f, "/e", "tmpfs", "tmpfs", "tmpcopyup mode=700");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(fs_type(f.in.root_fd, "d") == TMPFS_MAGIC &&
+	      (flags_at(f.in.root_fd, "d") & ST_RDONLY));
+	CHECK(fstatat(f.in.root_fd, "d", &st, 0) == 0 && (st.st_mode & 07777) == 01775);
+	CHECK(st.st_uid == 3 && st.st_gid == 4);
+	CHECK(file_is(f.in.root_fd, "d/sub/file", "content"));
+	CHECK(fstatat(f.in.root_fd, "d/sub/file", &st, 0) == 0);
+	CHECK((st.st_mode & 07777) == 04751 && st.st_uid == 1000 && st.st_gid == 1001);
+	CHECK(fstatat(f.in.root_fd, "d/sub", &st, 0) == 0 && (st.st_mode & 07777) == 02750);
+	CHECK(fchdir(f.in.root_fd) == 0);
+	CHECK(getxattr("d/sub/file", "trusted.t", value, sizeof(value)) == 1 && value[0] == 'v');
+	CHECK(readlink("d/link", value, sizeof(value)) == 11);
+	CHECK(lstat("d/link", &st) == 0 && st.st_uid == 12 && st.st_gid == 13);
+	CHECK(lstat("d/fifo", &st) == 0 && S_ISFIFO(st.st_mode) && (st.st_mode & 0777) == 0640);
+	CHECK(lstat("d/null", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+	CHECK(access("d/mounted", F_OK) == 0 && access("d/mounted/file", F_OK) < 0);
+}
+
+static void test_tmpcopyup(void **state)
+{
+	(void)state;
+	run_private(copyup, 0);
+}
+
+static void copyup_full(void)
+{
+	static char big[256 << 10];
+	struct err e = ERR_INIT;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/d", 0755) == 0);
+	memset(big, 'x', sizeof(big) - 1);
+	write_file("root/d/big", big);
+	CHECK(one_mount("/d", "tmpfs", "tmpfs", "tmpcopyup size=64k", &e) == -ENOSPC);
+	CHECK_TEXT(e.text, "mount 'tmpfs' on '/d'");
+	CHECK_TEXT(e.text, "'big'");
+}
+
+static void test_tmpcopyup_too_big(void **state)
+{
+	(void)state;
+	run_private(copyup_full, 0);
+}
+
+/* A tmpfs on an existing directory has its mode, unless one is given. */
+static void tmpfs_mode(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	struct stat st;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/secret", 0700) == 0);
+	fixture_root(&f);
+	add_mount(&f, "/secret", "tmpfs", "tmpfs", "size=64k");
+	add_mount(&f, "/fresh", "tmpfs", "tmpfs", "");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(fstatat(f.in.root_fd, "secret", &st, 0) == 0 && (st.st_mode & 07777) == 0700);
+	CHECK(fstatat(f.in.root_fd, "fresh", &st, 0) == 0 && (st.st_mode & 07777) == 01777);
+}
+
+static void test_tmpfs_mode(void **state)
+{
+	(void)state;
+	run_private(tmpfs_mode, 0);
+}
+
+/* An attacker inside a shared volume exchanges a directory and a symlink to the outside, as fast as
+ * it can, while mounts go below it. */
+static void exchange_for_ever(const char *a, const char *b)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+}
+
+static void race(void)
+{
+	char *info;
+	pid_t pid;
+	int ok = 0;
+
+	CHECK(mkdir("outside", 0755) == 0 && mkdir("outside/x", 0755) == 0);
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/a", 0755) == 0 &&
+	      mkdir("root/a/x", 0755) == 0);
+	CHECK(symlink(in_scratch("outside"), "root/b") == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		exchange_for_ever("root/a", "root/b");
+	for (int i = 0; i < 400; i++) {
+		struct err e = ERR_INIT;
+		struct fixture f;
+		int r;
+
+		fixture_root(&f);
+		add_mount(&f, "/a/x", "tmpfs", "inner", "");
+		add_mount(&f, "/a/x", NULL, "/etc", "bind ro");
+		add_mount(&f, "/a/proc", "proc", "inner", "");
+		r = inside_mounts(&f.in, &e);
+		ok += r == 0;
+		CHECK(umount2("root", MNT_DETACH) == 0);
+		info = read_mountinfo();
+		CHECK(!strstr(info, " inner ") && !strstr(info, "outside"));
+		free(info);
+		close(f.in.root_fd);
+		close(f.in.proc_fd);
+	}
+	kill(pid, SIGKILL);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	CHECK(access("outside/proc", F_OK) < 0);
+	CHECK(ok > 0); /* the race was about something */
+}
+
+static void test_exchange_race(void **state)
+{
+	(void)state;
+	run_private(race, 0);
+}
+
+/* A volume that asks for it hands its mounts to the host and no other does. */
+static void shared_volumes(void)
+{
+	int ready[2], go[2], status;
+	char c = 0, *info;
+	pid_t pid;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/v", 0755) == 0 && mkdir("root/w", 0755) == 0);
+	CHECK(mkdir("v", 0755) == 0 && mkdir("v/sub", 0755) == 0);
+	CHECK(mkdir("w", 0755) == 0 && mkdir("w/sub", 0755) == 0);
+	CHECK(mount("root", "root", "tmpfs", 0, NULL) == 0);
+	CHECK(mount("v", "v", "tmpfs", 0, NULL) == 0 && mkdir("v/sub", 0755) == 0);
+	CHECK(mount("w", "w", "tmpfs", 0, NULL) == 0 && mkdir("w/sub", 0755) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) == 0);
+	CHECK(pipe2(ready, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		struct err err_ = ERR_INIT;
+		struct fixture f;
+
+		CHECK(unshare(CLONE_NEWNS) == 0);
+		fixture_init(&f, in_scratch("root"));
+		f.config.rootfs.propagation = MS_SHARED | MS_REC;
+		CHECK_OK(iso_rootfs_mount(&f.config.rootfs, &f.in.root_fd, NULL, &err_));
+		add_mount(&f, "/v", "bind", in_scratch("v"), "rbind rshared");
+		add_mount(&f, "/w", "bind", in_scratch("w"), "rbind");
+		add_mount(&f, "/proc", "proc", "inner", "");
+		CHECK_OK(inside_mounts(&f.in, &err_));
+		CHECK_OK(inside_pivot(&f.in, &err_));
+		CHECK(mount("public", "/v/sub", "tmpfs", 0, NULL) == 0);
+		CHECK(mount("inner", "/w/sub", "tmpfs", 0, NULL) == 0);
+		CHECK(write(ready[1], &c, 1) == 1);
+		CHECK(read(go[0], &c, 1) == 1);
+		_exit(0);
+	}
+	close(ready[1]);
+	CHECK(read(ready[0], &c, 1) == 1);
+	info = read_mountinfo();
+	CHECK(strstr(info, " - tmpfs public "));
+	CHECK(!strstr(info, " inner "));
+	CHECK(write(go[1], &c, 1) == 1);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void test_shared_volume(void **state)
+{
+	(void)state;
+	run_private(shared_volumes, 0);
+}
+
+/* Without a group of its own a user namespace cannot have gid=5 on devpts; with it, it must. */
+static void userns(void)
+{
+	struct err err_ = ERR_INIT;
+	struct err e = ERR_INIT;
+	struct fixture f;
+
+	fixture_root(&f);
+	f.in.userns = true;
+	add_standard(&f);
+	f.config.n_mounts--; /* sysfs: below */
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(fs_type(f.in.root_fd, "dev/pts") == DEVPTS_SUPER_MAGIC);
+	f.config.n_mounts = 0;
+	add_mount(&f, "/sys", "sysfs", "sysfs", "ro");
+	CHECK(inside_mounts(&f.in, &e) == -EPERM);
+	CHECK_TEXT(e.hint, "network namespace");
+}
+
+static void test_user_namespace(void **state)
+{
+	(void)state;
+	run_private(userns, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID);
+}
+
+/* proc needs to be seen whole outside before a user namespace may mount its own. */
+static void masked_outer(void)
+{
+	struct err e = ERR_INIT;
+	struct fixture f;
+
+	fixture_root(&f);
+	f.in.userns = true;
+	f.config.ns[ISO_NS_PID].mode = ISO_NS_NEW;
+	add_mount(&f, "/proc", "proc", "proc", "");
+	CHECK(inside_mounts(&f.in, &e) == -EPERM);
+	CHECK_TEXT(e.hint, "masked");
+}
+
+static void masked_then_userns(void)
+{
+	CHECK(mount("mask", "/proc/sys", "tmpfs", MS_RDONLY, NULL) == 0);
+	CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) == 0);
+	in_child(masked_outer);
+}
+
+static void test_masked_outer_proc(void **state)
+{
+	(void)state;
+	run_private(masked_then_userns, 0);
+}
+
+/* This host's hierarchies: whichever of the two names is mounted. */
+static int hierarchy_fd(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", name);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static struct iso_cgroup_mount hierarchies[] = {
+	{(char *)"pids,x", (char *)"cgroup", (char *)"pids", -1},
+	{(char *)"memory", (char *)"cgroup", (char *)"memory", -1},
+};
+
+static void cgroup(bool cgroupns)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	char link[32] = "";
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	if (cgroupns)
+		CHECK(unshare(CLONE_NEWCGROUP) == 0);
+	fixture_root(&f);
+	f.in.cgroupns = cgroupns;
+	f.params.cgroup_mounts = hierarchies;
+	f.params.n_cgroup_mounts = 2;
+	add_mount(&f, "/cg", "cgroup", "cgroup", cgroupns ? "nosuid noexec nodev" : "nosuid");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(fs_type(f.in.root_fd, "cg/pids,x") == CGROUP_SUPER_MAGIC);
+	CHECK(fs_type(f.in.root_fd, "cg/memory") == CGROUP_SUPER_MAGIC);
+	CHECK(readlinkat(f.in.root_fd, "cg/pids", link, sizeof(link)) > 0 && STREQ(link, "pids,x"));
+	CHECK(flags_at(f.in.root_fd, "cg/memory") & ST_NOSUID);
+	CHECK(!!(flags_at(f.in.root_fd, "cg/memory") & ST_RDONLY) == !cgroupns);
+	CHECK(!!(flags_at(f.in.root_fd, "cg") & ST_RDONLY) == !cgroupns);
+	if (!cgroupns) {
+		CHECK(mkdirat(f.in.root_fd, "cg/memory/insula-test", 0755) < 0 && errno == EROFS);
+		/* the host's own mount is as it was */
+		CHECK(!(flags_at(AT_FDCWD, "/sys/fs/cgroup/memory") & ST_RDONLY));
+	}
+}
+
+static void cgroup_bound(void)
+{
+	cgroup(false);
+}
+
+static void cgroup_namespaced(void)
+{
+	cgroup(true);
+}
+
+/* The descriptors are of an older namespace than the mounts are made in, as with a real creator. */
+static void open_hierarchies(void)
+{
+	hierarchies[0].group_fd = hierarchy_fd("pids");
+	hierarchies[1].group_fd = hierarchy_fd("memory");
+	if (hierarchies[0].group_fd < 0 || hierarchies[1].group_fd < 0)
+		_exit(CHILD_SKIP); /* a host with cgroup version 2 only */
+}
+
+static void cgroup_without_namespace(void)
+{
+	open_hierarchies();
+	in_child(cgroup_bound);
+}
+
+static void cgroup_namespace(void)
+{
+	open_hierarchies();
+	in_child(cgroup_namespaced);
+}
+
+static void test_cgroup_readonly_without_namespace(void **state)
+{
+	(void)state;
+	run_private(cgroup_without_namespace, 0);
+}
+
+static void test_cgroup_namespace(void **state)
+{
+	(void)state;
+	run_private(cgroup_namespace, 0);
+}
+
+static void cgroup_unified(void)
+{
+	struct iso_cgroup_mount one = {(char *)"", (char *)"cgroup2", NULL, -1};
+	struct err err_ = ERR_INIT;
+	struct err e = ERR_INIT;
+	struct fixture f;
+
+	CHECK(mkdir("v2", 0755) == 0);
+	if (mount("cgroup2", "v2", "cgroup2", 0, NULL) < 0)
+		_exit(CHILD_SKIP); /* a kernel or a place without cgroup version 2 */
+	one.group_fd = open("v2", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fixture_root(&f);
+	f.params.cgroup_mounts = &one;
+	f.params.n_cgroup_mounts = 1;
+	add_mount(&f, "/a", "cgroup", "cgroup", "nosuid");
+	add_mount(&f, "/b", "cgroup2", "cgroup", "");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(fs_type(f.in.root_fd, "a") == CGROUP2_SUPER_MAGIC);
+	CHECK(flags_at(f.in.root_fd, "a") & ST_RDONLY);
+	CHECK(flags_at(f.in.root_fd, "b") & ST_RDONLY);
+	CHECK(unshare(CLONE_NEWCGROUP) == 0);
+	f.in.cgroupns = true;
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(!(flags_at(f.in.root_fd, "a") & ST_RDONLY) &&
+	      (flags_at(f.in.root_fd, "a") & ST_NOSUID));
+	/* no group, no namespace: nothing that could be shown */
+	f.in.cgroupns = false;
+	one.group_fd = -1;
+	CHECK(inside_mounts(&f.in, &e) == -ENOTSUP);
+}
+
+static void test_cgroup_unified(void **state)
+{
+	(void)state;
+	run_private(cgroup_unified, 0);
+}
+
+/* The path of every start: no figure is asserted on a shared machine, but it is shown. */
+static void speed(void)
+{
+	struct timespec a, b;
+	double best = 1e9;
+
+	for (int i = 0; i < 50; i++) {
+		struct err err_ = ERR_INIT;
+		struct fixture f;
+		double ms;
+
+		CHECK(mkdir("root", 0755) == 0 || errno == EEXIST);
+		fixture_init(&f, in_scratch("root"));
+		add_standard(&f);
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		CHECK_OK(iso_rootfs_mount(&f.config.rootfs, &f.in.root_fd, NULL, &err_));
+		CHECK_OK(inside_mounts(&f.in, &err_));
+		CHECK_OK(inside_devices(&f.in, &err_));
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
+		best = ms < best ? ms : best;
+		CHECK(umount2("root", MNT_DETACH) == 0);
+	}
+	fprintf(stderr, "# root, standard mounts and devices: best of 50 %.3f ms\n", best);
+}
+
+static void test_speed(void **state)
+{
+	(void)state;
+	run_private(speed, CLONE_NEWIPC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_standard),
+		cmocka_unit_test(test_bind),
+		cmocka_unit_test(test_bind_keeps_attributes),
+		cmocka_unit_test(test_opened_source),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_symlinked_proc),
+		cmocka_unit_test(test_destinations_stay_inside),
+		cmocka_unit_test(test_dangling_link),
+		cmocka_unit_test(test_copy_symlink),
+		cmocka_unit_test(test_tmpcopyup),
+		cmocka_unit_test(test_tmpcopyup_too_big),
+		cmocka_unit_test(test_tmpfs_mode),
+		cmocka_unit_test(test_exchange_race),
+		cmocka_unit_test(test_shared_volume),
+		cmocka_unit_test(test_user_namespace),
+		cmocka_unit_test(test_masked_outer_proc),
+		cmocka_unit_test(test_cgroup_readonly_without_namespace),
+		cmocka_unit_test(test_cgroup_namespace),
+		cmocka_unit_test(test_cgroup_unified),
+		cmocka_unit_test(test_speed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
