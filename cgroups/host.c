@@ -150,11 +150,22 @@ static enum cg_layout layout_of(const struct cg_host *h)
 
 /* The controllers that a group of ours can have: in v2, what the parent of our own group was given
  * when the top is not ours. */
+static bool can_use(const struct cg_hier *hier)
+{
+	const char *own = hier->own ? cg_path_below(hier, hier->own) : "";
+
+	/* What v2 hands down was looked at in limit_to_delegated(). */
+	return hier->v2 || faccessat(hier->root_fd, ".", W_OK, AT_EACCESS) == 0 ||
+	       (*own && faccessat(hier->root_fd, own, W_OK, AT_EACCESS) == 0);
+}
+
 static int list_controllers(struct cg_host *h, struct err *e)
 {
 	unsigned seen = 0;
 
 	for (size_t i = 0; i < h->n_hier; i++) {
+		if (!can_use(&h->hier[i]))
+			continue;
 		for (int c = 0; c < CG_CTL_COUNT; c++) {
 			const char *name = cg_ctl_name((enum cg_ctl)c, h->hier[i].v2);
 

@@ -122,7 +122,10 @@ int cg_pids(struct cgroup *g, pid_t **ret, size_t *ret_n, struct err *e)
 static int attach_failed(const struct cgroup *g, const struct cg_dir *d, int r, struct err *e)
 {
 	err_wrap(e, "join cgroup '%s' in '%s'", g->path, d->hier->mount_point);
-	if (d->hier->v2 && r == -EBUSY)
+	if (cg_is_denied(r))
+		err_hint(e, "moving a process needs write access to cgroup.procs of the group that "
+			    "holds both its old and its new group");
+	else if (d->hier->v2 && r == -EBUSY)
 		err_hint(e, "the group hands controllers down and so can hold no process itself");
 	else if (d->hier->v2 && r == -EOPNOTSUPP)
 		err_hint(e, "the group is in a threaded subtree");

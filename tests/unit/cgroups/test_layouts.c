@@ -216,6 +216,117 @@ static void body_read_only(struct ctx *c)
 }
 IN_ALL_VIEWS(read_only, body_read_only)
 
+/* ---- without root --------------------------------------------------------------------------------------- */
+
+static int at(const char *top, const char *name)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/%s", top, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+/* As systemd does for a user: app.slice is his, and we are in a unit below it. */
+static void become_user(struct ctx *c, bool delegated)
+{
+	static const char *const mine[] = {
+		"",          "cgroup.procs",           "cgroup.subtree_control",
+		"app.slice", "app.slice/cgroup.procs", "app.slice/cgroup.subtree_control"};
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", c->top);
+	CHECK(mkdir(path, 0755) == 0);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/app.slice", c->top);
+	CHECK(mkdir(path, 0755) == 0);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/app.slice/me.scope", c->top);
+	CHECK(mkdir(path, 0755) == 0);
+	fd = at(c->top, "app.slice/me.scope/cgroup.procs");
+	CHECK(write(fd, "0", 1) == 1);
+	close(fd);
+	for (size_t i = 0; delegated && i < sizeof(mine) / sizeof(mine[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/%s", c->top, mine[i]);
+		CHECK(chown(path, 65534, 65534) == 0);
+	}
+	CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+}
+
+static void body_delegated(struct ctx *c)
+{
+	struct cg_device_rule deny = {false, 'a', -1, -1, true, true, true};
+	struct cg_limits l = no_limits();
+	struct cg_host *h = NULL;
+	struct cgroup *g = NULL;
+	struct err e = ERR_INIT;
+	char want[256], *path = NULL;
+
+	become_user(c, true);
+	CHECK_OK(cg_host_open(&h, &e));
+	/* Beside our own unit, which has processes and so could hand nothing down. */
+	CHECK_OK(cg_path_resolve(h, NULL, "insula", "c1", &path, &e));
+	snprintf(want, sizeof(want), "%s/app.slice/insula/c1", c->top);
+	CHECK(strcmp(path, want) == 0);
+	CHECK_OK(cg_create(h, path, &l, &g, &e));
+	CHECK(!cg_is_null(g) && cg_clone_fd(g) >= 0);
+	CHECK_OK(cg_attach(g, 0, &e));
+	CHECK(in_group(getpid(), path, 1));
+	l.devices = &deny;
+	l.n_devices = 1;
+	CHECK(cg_set_limits(g, &l, &e) < 0 && e.kind == ERR_UNSUPPORTED);
+	CHECK(strstr(e.text, "device rules") && strstr(e.hint, "root"));
+	cg_free(g);
+	l.n_devices = 0;
+	/* Nothing was handed down to app.slice. */
+	l.cpu_quota_usec = 50000;
+	snprintf(want, sizeof(want), "%s/app.slice/insula/c2", c->top);
+	CHECK(cg_create(h, want, &l, &g, &e) < 0 && e.kind == ERR_UNSUPPORTED);
+	CHECK(strstr(e.text, "the cpu controller is not delegated to cgroup"));
+	CHECK(strstr(e.hint, "Delegate=cpu"));
+	CHECK(cg_open(h, want, &g, &e) == -ENOENT);
+	free(path);
+	cg_host_free(h);
+}
+IN_VIEW(delegated, VIEW_V2, body_delegated)
+
+static void body_not_delegated(struct ctx *c)
+{
+	struct cg_limits l = no_limits();
+	struct cg_host *h = NULL;
+	struct cgroup *g = NULL;
+	struct err e = ERR_INIT;
+	char *path = NULL;
+
+	become_user(c, false);
+	CHECK_OK(cg_host_open(&h, &e));
+	CHECK_OK(cg_path_resolve(h, NULL, "insula", "c1", &path, &e));
+	CHECK_OK(cg_create(h, path, &l, &g, &e));
+	CHECK(cg_is_null(g));
+	cg_free(g);
+	l.memory_bytes = 64 << 20;
+	CHECK(cg_create(h, path, &l, &g, &e) < 0 && e.kind == ERR_UNSUPPORTED);
+	CHECK(strstr(e.text, "memory controller") && strstr(e.hint, "Delegate=memory"));
+	free(path);
+	cg_host_free(h);
+}
+IN_VIEW(not_delegated, VIEW_V2, body_not_delegated)
+
+static void body_user_v1(struct ctx *c)
+{
+	struct cg_host *h = NULL;
+	struct err e = ERR_INIT;
+
+	(void)c;
+	CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+	CHECK_OK(cg_host_open(&h, &e));
+	CHECK(cg_host_layout(h) == CG_LAYOUT_V1);
+	CHECK(count(cg_host_controllers(h)) == 0);
+	cg_host_free(h);
+}
+IN_VIEW(user_v1, VIEW_V1, body_user_v1)
+
 /* ---- by libcgroup --------------------------------------------------------------------------------------- */
 
 static void body_describe(struct ctx *c)
@@ -300,6 +411,9 @@ int main(void)
 		ALL_VIEWS(subtree),
 		ALL_VIEWS(elsewhere),
 		ALL_VIEWS(read_only),
+		cmocka_unit_test(delegated),
+		cmocka_unit_test(not_delegated),
+		cmocka_unit_test(user_v1),
 		ALL_VIEWS(describe),
 		ALL_VIEWS(prefix),
 	};
