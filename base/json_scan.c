@@ -322,8 +322,9 @@ static int check_names(struct scan *s, size_t first)
 	char shown[96];
 	size_t n = s->n_list - first;
 
-	if (n < 2)
-		return 0;
+	strbuf_add_len(&s->names, "", 0); /* so that there is data, should all names be empty */
+	if (s->names.failed)
+		return err_nomem(s->e);
 	for (size_t i = first; i < s->n_list; i++)
 		s->list[i].base = s->names.data;
 	qsort(s->list + first, n, sizeof(*s->list), compare_names);
@@ -422,8 +423,6 @@ static int scan_object(struct scan *s)
 		s->pos++;
 		skip_blanks(s);
 	}
-	if (s->names.failed)
-		return err_nomem(s->e);
 	r = check_names(s, first);
 	if (r < 0)
 		return r;

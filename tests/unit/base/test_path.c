@@ -66,7 +66,7 @@ static int make_tree(void **state)
 	symlinkat("a/b/", root, "slashed");
 	symlinkat("a/b/file/", root, "slashed-file");
 	for (int i = 0; i < 42; i++) {
-		char name[16], target[16];
+		char name[32], target[32];
 
 		snprintf(name, sizeof(name), "chain%d", i);
 		snprintf(target, sizeof(target), "chain%d", i + 1);
