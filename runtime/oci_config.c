@@ -172,8 +172,9 @@ static int apply_annotations(struct oci_config *c, struct err *e)
 	if (!rootfs || STREQ(rootfs, "directory"))
 		return 0;
 	if (!STREQ(rootfs, "throwaway"))
-		return err_invalid(e, "annotations.%s: '%s' is neither 'directory' nor 'throwaway'",
-				   ANNOTATION_ROOTFS, rootfs);
+		return err_invalid(
+			e, "annotations[\"%s\"]: '%s' is neither 'directory' nor 'throwaway'",
+			ANNOTATION_ROOTFS, rootfs);
 	c->isolation.rootfs.kind = ISO_ROOTFS_THROWAWAY;
 	return 0;
 }

@@ -72,7 +72,7 @@ static int read_mount(const struct json_at *at, void *target, struct err *e)
 	struct iso_mount *m = target;
 	int r;
 
-	m->source_fd = -1;
+	m->source_fd = -1; /* first: the destructor closes it, however far we come */
 	r = json_read_object(at, mount_fields, ARRAY_SIZE(mount_fields), m, e);
 	if (r < 0)
 		return r;
@@ -92,29 +92,10 @@ static int read_mount(const struct json_at *at, void *target, struct err *e)
 	return 0;
 }
 
-/* Appends to nothing, one by one: an iso_mount is only ever visible to the destructor with its
- * descriptor set to "none". */
 int oci_read_mounts(const struct json_at *at, void *isolation, struct err *e)
 {
 	struct iso_config *c = isolation;
-	size_t n;
 
-	if (json_type_of(at->value) != JSON_ARRAY)
-		return json_error(at, e, "expected an array");
-	n = json_array_len(at);
-	if (!n)
-		return 0;
-	c->mounts = calloc(n, sizeof(*c->mounts));
-	if (!c->mounts)
-		return err_nomem(e);
-	for (size_t i = 0; i < n; i++) {
-		struct json_at item = json_array_at(at, i);
-		int r;
-
-		c->n_mounts = i + 1;
-		r = read_mount(&item, &c->mounts[i], e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return json_read_array(at, sizeof(*c->mounts), read_mount, (void **)&c->mounts,
+			       &c->n_mounts, e);
 }

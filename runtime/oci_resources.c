@@ -58,7 +58,7 @@ static int read_shares(const struct json_at *at, void *target, struct err *e)
 	return read_limit(at, false, 2, 262144, target, e);
 }
 
-/* Unlike the others, 0 is a limit here: no task at all (specification 1.3). */
+/* Unlike the others, 0 is a limit here, no task at all (specification 1.3): nothing could run. */
 static int read_pids(const struct json_at *at, void *target, struct err *e)
 {
 	int64_t v;
@@ -68,8 +68,8 @@ static int read_pids(const struct json_at *at, void *target, struct err *e)
 	if (r < 0)
 		return r;
 	/* PID_MAX_LIMIT of a 64-bit kernel. */
-	if (v < -1 || v > 4194304)
-		return json_error(at, e, "%lld is not between 0 and 4194304, nor -1 for no limit",
+	if (v < -1 || v == 0 || v > 4194304)
+		return json_error(at, e, "%lld is not between 1 and 4194304, nor -1 for no limit",
 				  (long long)v);
 	*(int64_t *)target = v == -1 ? CG_MAX : v;
 	return 0;

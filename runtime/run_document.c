@@ -139,9 +139,9 @@ static const struct {
 	{"rw", NULL},
 	/* A read-only volume is so with all that is mounted below it. */
 	{"ro", "ro,rro"},
-	{"private", NULL}, /* and the default */
-	{"rprivate", NULL},
-	{"slave", "slave"}, /* mounts made on the host later show up */
+	{"private", "private"},
+	{"rprivate", "rprivate"}, /* and the default */
+	{"slave", "slave"},       /* mounts made on the host later show up */
 	{"rslave", "rslave"},
 	{"bind", NULL},
 	{"rbind", NULL},
@@ -190,8 +190,8 @@ static int volume_options(const struct rt_volume *v, char **ret, struct err *e)
 
 	if (v->options && strv_split(v->options, ',', &words) < 0)
 		return err_nomem(e);
-	/* isolate makes a bind private unless it is told otherwise. */
-	strbuf_add(&options, "rbind");
+	/* The last word about propagation counts, so a given one wins over docker's default. */
+	strbuf_add(&options, "rbind,rprivate");
 	for (size_t i = 0; r == 0 && i < strv_len(words); i++)
 		r = take_volume_word(&options, words[i], e);
 	if (r < 0) {
