@@ -242,8 +242,12 @@ static int step_pid_file(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* The host process may hold a copy of our descriptors until its exec, and with them the lock, so
+ * that must be gone before it can outlive us. A start that comes at once waits at the gate for the
+ * commit. */
 static int step_commit(struct creation *c, struct err *e)
 {
+	sandbox_unlock(c->s);
 	return c->s->driver->commit(c->s, e);
 }
 
@@ -257,22 +261,6 @@ static const struct {
 	{"hooks", step_hooks},       {"inner", step_inner},   {"created", step_created},
 	{"pid-file", step_pid_file}, {"commit", step_commit},
 };
-
-/* ---- failing ---------------------------------------------------------------------------- */
-
-/* A process of ours that the kernel killed for the sandbox's own limit: whatever error that ended
- * in, this is the reason. */
-static void explain_oom(const struct sandbox *s, struct err *e)
-{
-	char limit[STR_SIZE_MAX];
-
-	if (!s->cgroup || cg_is_null(s->cgroup) || s->plan.limits.memory_bytes < 0 ||
-	    cg_oom_kills(s->cgroup) == 0)
-		return;
-	err_set(e, ERR_LIMIT, ENOMEM, "out of memory during set-up (limit %s)",
-		str_size((uint64_t)s->plan.limits.memory_bytes, limit));
-	err_hint(e, "raise the memory limit (--memory, or linux.resources.memory.limit)");
-}
 
 static int run_steps(struct creation *c, struct err *e)
 {
@@ -306,7 +294,7 @@ int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **
 		*ret = c.s;
 		return 0;
 	}
-	explain_oom(c.s, e);
+	sandbox_explain_oom(c.s, e);
 	if (c.dir_made && !c.s->dir.locked)
 		c.dir_made = state_dir_lock(&c.s->dir, NULL) == 0;
 	undo_run(&c.s->undo);

@@ -185,7 +185,7 @@ static int remove_all(struct sandbox *s, struct err *e)
 	return r < 0 ? r : state_dir_remove(&s->dir, e);
 }
 
-static int delete (struct rt_ctx *ctx, const char *id, bool force, struct err *e)
+static int delete_it(struct rt_ctx *ctx, const char *id, bool force, struct err *e)
 {
 	_cleanup_sandbox_ struct sandbox *s = sandbox_new(ctx);
 	bool seen;
@@ -213,7 +213,10 @@ static int delete (struct rt_ctx *ctx, const char *id, bool force, struct err *e
 
 int rt_delete(struct rt_ctx *ctx, const char *id, bool force, struct err *e)
 {
-	int r = delete (ctx, id, force, e);
+	struct err local = ERR_INIT;
+	int r;
 
+	e = e ? e : &local;
+	r = delete_it(ctx, id, force, e);
 	return r < 0 ? err_wrap(e, "delete '%s'", id ? id : "") : 0;
 }

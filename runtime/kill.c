@@ -63,8 +63,10 @@ static int send(struct sandbox *s, int sig, bool all, struct err *e)
 
 int rt_kill(struct sandbox *s, int sig, bool all, struct err *e)
 {
+	struct err local = ERR_INIT;
 	int r;
 
+	e = e ? e : &local;
 	if (sig < 0 || sig > SIGRTMAX)
 		r = err_invalid(e, "no signal has the number %d", sig);
 	else

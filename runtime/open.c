@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "sandbox.h"
 #include "state_internal.h"
 
@@ -63,9 +64,12 @@ void rt_close(struct sandbox *s)
 
 int sandbox_load(struct sandbox *s, struct err *e)
 {
+	struct err local = ERR_INIT;
 	struct state fresh;
-	int r = state_load(&s->dir, &fresh, e);
+	int r;
 
+	e = e ? e : &local;
+	r = state_load(&s->dir, &fresh, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	err_clear(e);
@@ -157,8 +161,10 @@ int sandbox_save(struct sandbox *s, enum rt_status status, struct err *e)
 
 int sandbox_kill(struct sandbox *s, struct err *e)
 {
+	struct err local = ERR_INIT;
 	int r;
 
+	e = e ? e : &local;
 	if (s->pidfd < 0)
 		return 0;
 	r = proc_signal(s->pidfd, SIGKILL, e);
@@ -175,6 +181,21 @@ int sandbox_kill(struct sandbox *s, struct err *e)
 	(void)waitpid(s->state.host.pid, NULL, WNOHANG);
 	err_clear(e);
 	return 0;
+}
+
+void sandbox_explain_oom(struct sandbox *s, struct err *e)
+{
+	int64_t limit = s->plan.limits.memory_bytes;
+	char text[STR_SIZE_MAX];
+
+	if (limit == CG_UNSET)
+		limit = s->config.limits.memory_bytes; /* opened, not created, in this process */
+	if (limit < 0 || sandbox_need_cgroup(s, NULL) < 0 || !s->cgroup || cg_is_null(s->cgroup) ||
+	    cg_oom_kills(s->cgroup) == 0)
+		return;
+	err_set(e, ERR_LIMIT, ENOMEM, "out of memory during set-up (limit %s)",
+		str_size((uint64_t)limit, text));
+	err_hint(e, "raise the memory limit (--memory, or linux.resources.memory.limit)");
 }
 
 int rt_open(struct rt_ctx *ctx, const char *id, bool with_config, struct sandbox **ret,

@@ -36,6 +36,10 @@ int sandbox_save(struct sandbox *s, enum rt_status status, struct err *e);
 /* SIGKILL to the host process (thawed if frozen), wait until it is gone, reap it if it is ours. */
 int sandbox_kill(struct sandbox *s, struct err *e);
 
+/* After a failed step: if the kernel killed a process of the sandbox for its memory limit, then
+ * whatever error that ended in, this is the reason, and e says so. */
+void sandbox_explain_oom(struct sandbox *s, struct err *e);
+
 /* Run the hooks of a kind (s->config is loaded) with the state document of this moment; pid is as
  * those hooks see it. No lock may be held. Failures of poststop hooks are logged, not returned. */
 int sandbox_run_hooks(struct sandbox *s, enum oci_hook_kind kind, enum rt_status status, pid_t pid,

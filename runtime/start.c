@@ -10,7 +10,6 @@
 
 #include "base/fault.h"
 #include "base/proc.h"
-#include "base/sync.h"
 #include "sandbox.h"
 
 /* A host process that could not execute the command says so, then ends. */
@@ -51,11 +50,12 @@ static int save_as(struct sandbox *s, enum rt_status status, struct err *e)
 	return r;
 }
 
-/* The gate was opened and the exec failed: the status becomes stopped. When the gate could not even
- * be reached, the sandbox stays what it was. */
-static void after_failed_start(struct sandbox *s)
+/* The gate was opened and the exec failed: the status becomes stopped, once the host process has
+ * ended, which it does a moment after it told us. When the gate did not take the order (ERR_STATE),
+ * the sandbox stays what it was. */
+static void after_failed_start(struct sandbox *s, const struct err *e)
 {
-	if (gate_is_waiting(s->dir.fd))
+	if (e->kind == ERR_STATE)
 		return;
 	if (proc_wait_exit(s->pidfd, FAILED_EXIT_MSEC, NULL) < 0)
 		return;
@@ -95,7 +95,8 @@ static int start(struct sandbox *s, struct err *e)
 	r = s->driver->start(s, e);
 	if (r < 0) {
 		sandbox_unlock(s);
-		after_failed_start(s);
+		after_failed_start(s, e);
+		sandbox_explain_oom(s, e);
 		return r;
 	}
 	r = FAULT("started", e);
@@ -106,8 +107,11 @@ static int start(struct sandbox *s, struct err *e)
 
 int rt_start(struct sandbox *s, struct err *e)
 {
-	int r = start(s, e);
+	struct err local = ERR_INIT;
+	int r;
 
+	e = e ? e : &local;
+	r = start(s, e);
 	sandbox_unlock(s);
 	return r < 0 ? err_wrap(e, "start '%s'", s->dir.id) : 0;
 }

@@ -144,9 +144,12 @@ static int open_entry(struct state_dir *d, bool lock, struct err *e)
 int state_dir_open(const char *root, const char *id, bool lock, struct state_dir *ret,
 		   struct err *e)
 {
+	struct err local = ERR_INIT;
 	struct state_dir d;
-	int r = state_check_id(id, e);
+	int r;
 
+	e = e ? e : &local; /* a frame put on no error would lose the number */
+	r = state_check_id(id, e);
 	if (r < 0)
 		return r;
 	dir_init(&d);
@@ -190,9 +193,12 @@ static int make_entry(struct state_dir *d, struct err *e)
 
 int state_dir_create(const char *root, const char *id, struct state_dir *ret, struct err *e)
 {
+	struct err local = ERR_INIT;
 	struct state_dir d;
-	int r = state_check_id(id, e);
+	int r;
 
+	e = e ? e : &local;
+	r = state_check_id(id, e);
 	if (r < 0)
 		return r;
 	dir_init(&d);
@@ -254,9 +260,12 @@ static int load_nothing(const struct state_dir *d, struct state *ret, struct err
 int state_load(const struct state_dir *d, struct state *ret, struct err *e)
 {
 	_cleanup_json_ struct json *doc = NULL;
+	struct err local = ERR_INIT;
 	struct state s;
-	int r = json_parse_file_at(d->fd, STATE_FILE, STATE_FILE_MAX, &doc, e);
+	int r;
 
+	e = e ? e : &local;
+	r = json_parse_file_at(d->fd, STATE_FILE, STATE_FILE_MAX, &doc, e);
 	if (r == -ENOENT)
 		return load_nothing(d, ret, e);
 	if (r == 0)
@@ -307,8 +316,11 @@ int state_list(const char *root, char ***ret_ids, struct err *e)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	_cleanup_strv_ char **ids = NULL;
-	int fd = open_root(root, false, e), r;
+	struct err local = ERR_INIT;
+	int fd, r;
 
+	e = e ? e : &local;
+	fd = open_root(root, false, e);
 	if (fd == -ENOENT) {
 		err_clear(e);
 		*ret_ids = NULL;

@@ -18,8 +18,11 @@ static int status_of_code(int32_t code)
 
 int rt_finish(struct sandbox *s, int wait_status, struct err *e)
 {
-	int r = sandbox_lock(s, e);
+	struct err local = ERR_INIT;
+	int r;
 
+	e = e ? e : &local;
+	r = sandbox_lock(s, e);
 	/* Deleted meanwhile: then there is nothing to write it into. */
 	if (r == -ENOENT) {
 		err_clear(e);
@@ -58,13 +61,14 @@ static int wait_for_stranger(struct sandbox *s, int *ret_wait_status, struct err
 
 int rt_wait(struct sandbox *s, int *ret_wait_status, struct err *e)
 {
+	struct err local = ERR_INIT;
 	int status, r;
 
 	if (s->state.saved == RT_STOPPED && s->state.exit_code >= 0) {
 		*ret_wait_status = status_of_code(s->state.exit_code);
 		return 0;
 	}
-	r = s->state.host.pid > 0 ? proc_reap(s->state.host.pid, &status, NULL) : -ECHILD;
+	r = s->state.host.pid > 0 ? proc_reap(s->state.host.pid, &status, &local) : -ECHILD;
 	if (r == -ECHILD)
 		r = wait_for_stranger(s, ret_wait_status, e);
 	else if (r < 0)
