@@ -83,7 +83,7 @@ static void make_raw(struct relay *x)
 		return;
 	t = x->saved;
 	cfmakeraw(&t);
-	x->raw = tcsetattr(0, TCSADRAIN, &t) == 0 || x->raw;
+	x->raw = tcsetattr(0, TCSANOW, &t) == 0 || x->raw;
 }
 
 static void follow_size(const struct relay *x)
@@ -335,8 +335,14 @@ static int set_up(struct relay *x, struct err *e)
 
 static void tear_down(struct relay *x)
 {
+	struct signalfd_siginfo late;
+
+	/* What is pending would be delivered with the old mask, and end us before the caller could
+	 * clean up: the SIGPIPE of a failed write, a signal for a workload that has ended. */
+	while (x->signal_fd >= 0 && read(x->signal_fd, &late, sizeof(late)) > 0)
+		;
 	if (x->raw)
-		(void)tcsetattr(0, TCSADRAIN, &x->saved);
+		(void)tcsetattr(0, TCSANOW, &x->saved);
 	fd_close(x->slave);
 	fd_close(x->signal_fd);
 	fd_close(x->pidfd);

@@ -199,7 +199,8 @@ int state_to_oci_text(const struct state *s, enum rt_status status, pid_t pid, b
 		if (set_string(o, "created", created) < 0)
 			return err_nomem(e);
 	}
-	if (s->annotations && json_set(o, "annotations", annotations_object(s->annotations)) < 0)
+	if (s->annotations && s->annotations[0] &&
+	    json_set(o, "annotations", annotations_object(s->annotations)) < 0)
 		return err_nomem(e);
 	if (json_set(o, "owner", json_new_string(s->owner ? s->owner : "")) < 0 ||
 	    json_to_text(o, pretty, ret, NULL) < 0)
