@@ -117,7 +117,10 @@ static int check_params(const struct iso_init_params *p, struct err *e)
 		return r;
 	if (p->bpf && p->bpf->wants_notify)
 		return err_unsupported(e, "seccomp: SCMP_ACT_NOTIFY is not supported yet");
-	return spawn_check_preserve(&p->stdio, ours, ARRAY_SIZE(ours), e);
+	r = spawn_check_preserve(&p->stdio, ours, ARRAY_SIZE(ours), e);
+	for (size_t i = 0; r == 0 && i < p->config->n_mounts; i++)
+		r = spawn_check_preserve(&p->stdio, &p->config->mounts[i].source_fd, 1, e);
+	return r;
 }
 
 /* What the child needs from us before it can do anything. */

@@ -109,17 +109,24 @@ fail:
 }
 
 /* A signal handler of the creator's must not run in its copy: nothing is delivered between clone
- * and proc_reset_signals(). */
-static pid_t clone_quietly(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+ * and proc_reset_signals(). A copy that is to be dumpable must be so from its first moment, as the
+ * creator may open its id maps before it ran. */
+static pid_t clone_quietly(uint64_t flags, int cgroup_fd, bool dumpable, int *ret_pidfd)
 {
+	int before = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	sigset_t all, old;
 	pid_t pid;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
+	if (dumpable && before == 0)
+		(void)!prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	pid = proc_clone(flags, SIGCHLD, cgroup_fd, ret_pidfd);
-	if (pid != 0)
-		sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid == 0)
+		return 0;
+	if (dumpable && before == 0)
+		self_undumpable();
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	return pid;
 }
 
@@ -171,7 +178,8 @@ int spawn_process(const struct spawn *s, struct iso_init *ret, struct err *e)
 	r = sync_pair(pair, e);
 	if (r < 0)
 		return r;
-	pid = clone_quietly(s->join ? 0 : s->flags, early ? s->cgroup_fd : -1, &pidfd);
+	pid = clone_quietly(s->join ? 0 : s->flags, early ? s->cgroup_fd : -1, s->keep_dumpable,
+			    &pidfd);
 	if (pid == 0) {
 		/* Our copy of the creator's end would hide its death from us. */
 		close(pair[0]);

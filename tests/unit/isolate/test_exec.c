@@ -200,6 +200,21 @@ static void a_user_namespace_is_entered(void **state)
 	assert_string_equal(g.out, "33\n 0 300000 65536\n77\n");
 }
 
+/* Its root is the container's also where the tree was moved onto "/" instead of pivoted into. */
+static void a_container_without_pivot(void **state)
+{
+	_cleanup_guest_ struct guest g;
+
+	(void)state;
+	guest_init(&g);
+	g.box.params.no_pivot = true;
+	guest_start(&g);
+	box_args(&g.p, "sh", "-c", "ls -d /bin/badinterp /work /home /root 2>/dev/null; pwd; true",
+		 NULL);
+	guest_exec_ok(&g);
+	assert_string_equal(g.out, "/bin/badinterp\n/\n");
+}
+
 static void bad_commands_are_told_apart(void **state)
 {
 	static const struct {
@@ -320,6 +335,7 @@ int main(void)
 		life(no_descriptor_of_ours_is_open_inside),
 		life(cwd_through_a_descriptor_is_refused),
 		life(a_user_namespace_is_entered),
+		life(a_container_without_pivot),
 		life(bad_commands_are_told_apart),
 		life(terminal),
 		life(a_container_that_ended_is_not_running),

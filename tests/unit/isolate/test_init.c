@@ -2,6 +2,7 @@
 /* The life of a container's first process, whole: from iso_init_spawn() to its exit status. */
 #include "box.h"
 
+#include <grp.h>
 #include <linux/capability.h>
 #include <sys/ioctl.h>
 
@@ -468,6 +469,51 @@ static void user_namespace(void **state)
 	assert_string_equal(b.out, "12\n 0 100000 65536\n10\n");
 }
 
+/* The same without any privilege outside: one id mapped, no groups. A process of its own, since it
+ * gives its own privileges up; after that it is not dumpable, like a sealed copy. */
+static int unprivileged_creator(void)
+{
+	struct box b;
+
+	if (setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
+	    setresuid(65534, 65534, 65534) < 0)
+		return 2;
+	box_init(&b);
+	box_map_ids(&b, 65534);
+	b.c.uid_maps.v[0].count = b.c.gid_maps.v[0].count = 1;
+	box_args(&b.p, "sh", "-c", "id -u; tr -s ' ' </proc/self/uid_map; cat /proc/self/setgroups",
+		 NULL);
+	if (box_run(&b) < 0 || strcmp(b.out, "0\n 0 65534 1\ndeny\n") != 0) {
+		fprintf(stderr, "# '%s' (%s), output '%s'\n", b.e.text, b.e.hint, b.out);
+		return 3;
+	}
+	box_done(&b);
+	return 0;
+}
+
+static void user_namespace_without_privilege(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(unprivileged_creator());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void new_session_keyring(void **state)
+{
+	_cleanup_box_ struct box b;
+
+	(void)state;
+	box_init(&b);
+	b.params.keep_keyring = false;
+	box_args(&b.p, "true", NULL);
+	box_run_ok(&b);
+}
+
 static void filter_with_and_without_new_privileges(void **state)
 {
 	struct err e = ERR_INIT;
@@ -520,6 +566,22 @@ static void terminal(void **state)
 	drain(b.init.console_fd, b.out, sizeof(b.out));
 	assert_string_equal(b.out,
 			    "33 77\r\n/dev/pts/0\r\n1000 620\r\nto-console\r\n88:0\r\nctl\r\n");
+}
+
+static void terminal_in_a_user_namespace(void **state)
+{
+	_cleanup_box_ struct box b;
+
+	(void)state;
+	box_init(&b);
+	box_map_ids(&b, 100000);
+	b.p.terminal = true;
+	b.p.user.uid = 9;
+	box_args(&b.p, "sh", "-c", "tty; stat -c '%u %a' $(tty); echo >/dev/console", NULL);
+	if (box_create(&b) < 0 || iso_init_start(&b.init, &b.e) < 0)
+		fail_msg("%s", b.e.text);
+	drain(b.init.console_fd, b.out, sizeof(b.out));
+	assert_string_equal(b.out, "/dev/pts/0\r\n9 620\r\n\r\n");
 }
 
 static void terminal_without_devpts_is_refused(void **state)
@@ -662,8 +724,11 @@ int main(void)
 		life(limits),
 		life(network_and_sysctl),
 		life(user_namespace),
+		life(user_namespace_without_privilege),
+		life(new_session_keyring),
 		life(filter_with_and_without_new_privileges),
 		life(terminal),
+		life(terminal_in_a_user_namespace),
 		life(terminal_without_devpts_is_refused),
 		life(joins_namespaces_by_path),
 		life(bad_namespace_paths_are_refused),

@@ -130,7 +130,8 @@ static void refused(void **state)
 static void hostile_files(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind < 5; kind++) {
+	for (int kind = 0; kind < 6; kind++) {
+		_cleanup_close_ int fifo = -EBADF;
 		struct iso_user u = {0};
 		struct err e = ERR_INIT;
 
@@ -148,8 +149,15 @@ static void hostile_files(void **state)
 			close(fd);
 		} else if (kind == 4) {
 			assert_int_equal(mknod(BOX_ROOT "/etc/passwd", S_IFCHR | 0644, 0x105), 0);
+		} else if (kind == 5) {
+			/* One that would answer. */
+			assert_int_equal(mkfifo(BOX_ROOT "/etc/passwd", 0644), 0);
+			fifo = open(BOX_ROOT "/etc/passwd", O_RDWR | O_CLOEXEC);
+			assert_int_equal(write(fifo, PASSWD, strlen(PASSWD)), strlen(PASSWD));
 		}
 		assert_true(iso_user_resolve(root, "app", &u, NULL, &e) < 0);
+		if (kind == 5)
+			assert_contains(e.text, "not a regular file");
 		err_clear(&e);
 		if (iso_user_resolve(root, "12:13", &u, NULL, &e) < 0)
 			fail_msg("kind %d: %s", kind, e.text);
