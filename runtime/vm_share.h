@@ -10,7 +10,3 @@
 #define VM_SHARE_ROOTFS VM_SHARE_DIR "/rootfs"
 /* Sources of bind mounts: VM_SHARE_MOUNTS "/<index in the configuration>", a file or a directory. */
 #define VM_SHARE_MOUNTS VM_SHARE_DIR "/mounts"
-
-/* The guest's own network namespace (the agent is in it), which the workload shares: the interfaces of the VM are there.
- * Joined by path, so that sysctls of the network count as the sandbox's own. */
-#define VM_GUEST_NETNS "/proc/self/ns/net"

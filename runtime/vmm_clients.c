@@ -74,7 +74,7 @@ static int do_exec(struct vmm *m, struct vmm_client *c, struct control_message *
 	struct vmm_proc *p;
 	int r;
 
-	if (m->phase != VMM_RUNNING)
+	if (m->phase < VMM_CREATED || m->phase == VMM_OVER)
 		return err_set(e, ERR_STATE, ESRCH, "the sandbox is not running");
 	if (m->n_procs == VMM_PROCS_MAX)
 		return err_set(e, ERR_LIMIT, EAGAIN, "%d processes run in the microVM already",

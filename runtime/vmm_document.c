@@ -7,7 +7,8 @@
  *	mounts[]		sources of binds: their places in the shared tree
  *	/dev			a tmpfs if the configuration mounts nothing there: the file server makes
  *				no device nodes in a directory of the host's
- *	linux.namespaces	one of each kind that a container has; the network is the guest's own
+ *	linux.namespaces	one of each kind that a container has, the network among them: sysctls
+ *				of the network need one of the sandbox's own
  *	linux.resources		pids and device rules; the host's group holds the rest
  *	hostname		the host's, where none is given (a new UTS namespace inherits it)
  *	hooks, annotations, linux.cgroupsPath, linux.rootfsPropagation: gone, done by the host
@@ -161,12 +162,11 @@ static int add_dev(struct json *doc)
 	return json_set(doc, "mounts", all);
 }
 
-static int push_namespace(struct json *list, const char *type, const char *path)
+static int push_namespace(struct json *list, const char *type)
 {
 	struct json *ns = json_new_object();
 
-	if (!ns || json_set(ns, "type", json_new_string(type)) < 0 ||
-	    (path && json_set(ns, "path", json_new_string(path)) < 0)) {
+	if (!ns || json_set(ns, "type", json_new_string(type)) < 0) {
 		json_free(ns);
 		return -ENOMEM;
 	}
@@ -175,15 +175,13 @@ static int push_namespace(struct json *list, const char *type, const char *path)
 
 static int rewrite_namespaces(struct json *lin)
 {
-	static const enum iso_ns kinds[] = {ISO_NS_PID, ISO_NS_MOUNT, ISO_NS_IPC, ISO_NS_UTS,
-					    ISO_NS_CGROUP};
+	static const enum iso_ns kinds[] = {ISO_NS_PID, ISO_NS_MOUNT, ISO_NS_NETWORK,
+					    ISO_NS_IPC, ISO_NS_UTS,   ISO_NS_CGROUP};
 	struct json *list = json_new_array();
 	int r = list ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kinds); i++)
-		r = push_namespace(list, iso_ns_table[kinds[i]].oci_name, NULL);
-	if (r == 0)
-		r = push_namespace(list, iso_ns_table[ISO_NS_NETWORK].oci_name, VM_GUEST_NETNS);
+		r = push_namespace(list, iso_ns_table[kinds[i]].oci_name);
 	if (r < 0) {
 		json_free(list);
 		return r;
