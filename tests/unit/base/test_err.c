@@ -131,7 +131,7 @@ static void wrapping_for_ever_keeps_frame_and_cause(void **state)
 	(void)state;
 	err_sys(&e, ENOSPC, "write");
 	for (int i = 0; i < 1000; i++) {
-		char frame[16];
+		char frame[32];
 
 		snprintf(frame, sizeof(frame), "layer %d", i);
 		assert_int_equal(err_wrap(&e, "layer %d", i), -ENOSPC);
