@@ -47,13 +47,12 @@ int qmp_parse(const char *line, size_t len, struct qmp_message *ret, struct err 
 	_cleanup_json_ struct json *doc = NULL;
 	struct qmp_message m = {.kind = QMP_NONE};
 	struct json_at top, at, reason;
+	struct err inner = ERR_INIT;
 	int r;
 
-	r = json_parse(line, len, "qmp", &doc, e);
-	if (r < 0) {
-		err_wrap(e, "read QEMU's answer");
-		return -EPROTO;
-	}
+	r = json_parse(line, len, "QEMU's answer", &doc, &inner);
+	if (r < 0)
+		return protocol_error(e, inner.text);
 	top = json_top(doc);
 	if (json_type_of(top.value) != JSON_OBJECT)
 		return protocol_error(e, "not an object");
