@@ -117,7 +117,7 @@ static int mask_path(const struct inside *in, const char *path, struct mask *dir
 /* A copy of the path's own mounts, all of them read-only, over it. The copy keeps the flags. */
 static int readonly_path(const struct inside *in, const char *path, struct err *e)
 {
-	_cleanup_close_ int fd = -1, source_fd = -1, tree_fd = -1;
+	_cleanup_close_ int fd = -1, tree_fd = -1;
 	int r;
 
 	fd = open_existing(in, path, e);

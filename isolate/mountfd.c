@@ -17,9 +17,6 @@
 #include "mountfd.h"
 #include "mountinfo.h"
 
-/* fsconfig(2) copies no longer string. */
-#define FS_VALUE_MAX 255
-
 /* Messages wait in the context, "e text\n" each; put them into one line. */
 static void fs_log(int fs_fd, char *buf, size_t size)
 {
@@ -68,7 +65,7 @@ int mountfd_fs_open(const char *fstype, struct err *e)
 
 int mountfd_fs_set(int fs_fd, const char *key, const char *value, struct err *e)
 {
-	char what[FS_VALUE_MAX + 128];
+	char what[MOUNTFD_VALUE_MAX + 128];
 	int r;
 
 	r = value ? fsconfig(fs_fd, FSCONFIG_SET_STRING, key, value, 0)
@@ -76,8 +73,9 @@ int mountfd_fs_set(int fs_fd, const char *key, const char *value, struct err *e)
 	if (r == 0)
 		return 0;
 	r = errno;
-	if (value && strlen(value) > FS_VALUE_MAX)
-		return err_invalid(e, "option '%s' is longer than %d bytes", key, FS_VALUE_MAX);
+	if (value && strlen(value) > MOUNTFD_VALUE_MAX)
+		return err_invalid(e, "option '%s' is longer than %d bytes", key,
+				   MOUNTFD_VALUE_MAX);
 	snprintf(what, sizeof(what), "option '%s%s%s'", key, value ? "=" : "", value ? value : "");
 	return fs_error(fs_fd, r, e, what);
 }

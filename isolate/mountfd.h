@@ -15,6 +15,7 @@
 
 /* A new file system context, and its options. A refused option is an error with the text that the
  * kernel left in the context's log. value NULL: a flag. */
+#define MOUNTFD_VALUE_MAX 255 /* fsconfig(2) copies no longer string */
 int mountfd_fs_open(const char *fstype, struct err *e);
 int mountfd_fs_set(int fs_fd, const char *key, const char *value, struct err *e);
 /* "a,b=c,..."; a comma inside double quotes does not separate, and the quotes are taken off. */

@@ -273,6 +273,8 @@ static int mount_fs(const struct inside *in, const struct iso_mount *m, struct e
 	r = fs_data(in, m, target_fd, existed, &data, e);
 	if (r < 0)
 		return r;
+	if (mounts_needs_classic(data) && !(m->flags & ISO_MOUNT_TMPCOPYUP))
+		return mounts_classic(in, m, data, target_fd, e);
 	mnt_fd = fs_create(in, m, target_fd, data, e);
 	if (mnt_fd < 0)
 		return mnt_fd;

@@ -20,6 +20,11 @@ int mounts_bind(const struct inside *in, const struct iso_mount *m, int *tree_fd
 /* "copy-symlink": 1 if the source is a symlink and was copied, 0 if it is none. */
 int mounts_copy_symlink(const struct inside *in, const struct iso_mount *m, struct err *e);
 
+/* mounts_classic.c: does an option's value not fit fsconfig(2)? Then by mount(2) onto target_fd. */
+bool mounts_needs_classic(const char *data);
+int mounts_classic(const struct inside *in, const struct iso_mount *m, const char *data,
+		   int target_fd, struct err *e);
+
 /* mounts_cgroup.c: the container's cgroups ("type": "cgroup" and "cgroup2"). */
 int mounts_cgroup(const struct inside *in, const struct iso_mount *m, struct err *e);
 

@@ -72,6 +72,7 @@ static const struct expected table[] = {
 	{"runbindable", 0, 0, 0, 0, 0, MS_UNBINDABLE | MS_REC, NULL},
 	{"rshared rprivate", 0, 0, 0, 0, 0, MS_PRIVATE | MS_REC, NULL},
 	{"slave shared", 0, 0, 0, 0, 0, MS_SLAVE | MS_SHARED, NULL},
+	{"slave rshared", 0, 0, 0, 0, 0, MS_SLAVE | MS_SHARED | MS_REC, NULL},
 	{"size=64k mode=755", 0, 0, 0, 0, 0, 0, "size=64k,mode=755"},
 	{"sync", 0, 0, 0, 0, 0, 0, "sync"},
 	{"sync async", 0, 0, 0, 0, 0, 0, NULL},

@@ -461,6 +461,36 @@ static void test_tmpfs_mode(void **state)
 	run_private(tmpfs_mode, 0);
 }
 
+/* Engines give overlayfs paths that fsconfig(2) does not take. */
+static void long_option(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	char name[200], option[512];
+	char *options;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	CHECK(mkdir(name, 0755) == 0);
+	CHECK(chdir(name) == 0 && mkdir(name, 0755) == 0 && chdir(name) == 0);
+	write_file("file", "lower");
+	CHECK(mkdir(in_scratch("u"), 0755) == 0 && mkdir(in_scratch("w"), 0755) == 0);
+	fixture_root(&f);
+	snprintf(option, sizeof(option), "%s/%s/%s", scratch, name, name);
+	CHECK(str_printf(&options, "ro nosuid lowerdir=%s upperdir=%s workdir=%s", option,
+			 in_scratch("u"), in_scratch("w")) == 0);
+	add_mount(&f, "/o", "overlay", "overlay", options);
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(file_is(f.in.root_fd, "o/file", "lower"));
+	CHECK((flags_at(f.in.root_fd, "o") & (ST_RDONLY | ST_NOSUID)) == (ST_RDONLY | ST_NOSUID));
+}
+
+static void test_long_option(void **state)
+{
+	(void)state;
+	run_private(long_option, 0);
+}
+
 /* An attacker inside a shared volume exchanges a directory and a symlink to the outside, as fast as
  * it can, while mounts go below it. */
 static void exchange_for_ever(const char *a, const char *b)
@@ -535,6 +565,7 @@ static void shared_volumes(void)
 		struct err err_ = ERR_INIT;
 		struct fixture f;
 
+		close(go[1]);
 		CHECK(unshare(CLONE_NEWNS) == 0);
 		fixture_init(&f, in_scratch("root"));
 		f.config.rootfs.propagation = MS_SHARED | MS_REC;
@@ -551,6 +582,7 @@ static void shared_volumes(void)
 		_exit(0);
 	}
 	close(ready[1]);
+	close(go[0]);
 	CHECK(read(ready[0], &c, 1) == 1);
 	info = read_mountinfo();
 	CHECK(strstr(info, " - tmpfs public "));
@@ -786,6 +818,7 @@ int main(void)
 		cmocka_unit_test(test_tmpcopyup),
 		cmocka_unit_test(test_tmpcopyup_too_big),
 		cmocka_unit_test(test_tmpfs_mode),
+		cmocka_unit_test(test_long_option),
 		cmocka_unit_test(test_exchange_race),
 		cmocka_unit_test(test_shared_volume),
 		cmocka_unit_test(test_user_namespace),
