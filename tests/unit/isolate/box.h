@@ -30,8 +30,9 @@
 #include "base/str.h"
 #include "isolate/sandbox.h"
 
-#define BOX_ROOT "/mnt/rootfs"
-#define BOX_OUT  8192
+#define BOX_ROOT  "/mnt/rootfs"
+#define BOX_OUT   8192
+#define BOX_GROUP "/mnt/cgroup/insula-isolate-" /* + pid */
 
 struct box {
 	struct iso_config c;
@@ -238,6 +239,18 @@ static inline uint64_t status_hex(const char *text, const char *name)
 	return strtoull(p + strlen(name) + 1, NULL, 16);
 }
 
+/* The group of a test that failed half-way. */
+static inline int group_gone(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), BOX_GROUP "%d", (int)getpid());
+	if (rmdir(path) < 0)
+		return 0;
+	fprintf(stderr, "# a group was left\n");
+	return -1;
+}
+
 /* Nothing that a test started is left. What is (a failed test skips its clean-up) is ended, so that
  * it spoils no other test and outlives none. */
 static inline int no_children_left(void **state)
@@ -248,7 +261,7 @@ static inline int no_children_left(void **state)
 
 	(void)state;
 	if (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD)
-		return 0;
+		return group_gone();
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &pid) == 1)
@@ -258,6 +271,7 @@ static inline int no_children_left(void **state)
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	fprintf(stderr, "# %d processes were left\n", n);
+	(void)group_gone();
 	return -1;
 }
 
@@ -266,4 +280,28 @@ static inline bool ends_soon(int pidfd)
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
 	return poll(&p, 1, 10000) == 1;
+}
+
+/* A v2 group of the test's own, by a mount of the hierarchy in our namespace; -1 where there is no
+ * cgroup2 or it cannot be written. Remove with group_remove(). */
+static inline int group_make(char path[64])
+{
+	snprintf(path, 64, BOX_GROUP "%d", (int)getpid());
+	mkdir("/mnt/cgroup", 0755);
+	if (mount("cgroup2", "/mnt/cgroup", "cgroup2", 0, NULL) < 0 || mkdir(path, 0755) < 0)
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static inline void group_remove(int fd, const char *path)
+{
+	char leftover[32];
+	int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+
+	drain(procs, leftover, sizeof(leftover));
+	close(procs);
+	close(fd);
+	rmdir(path);
+	umount("/mnt/cgroup");
+	assert_string_equal(leftover, "");
 }

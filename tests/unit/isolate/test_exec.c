@@ -244,6 +244,32 @@ static void bad_commands_are_told_apart(void **state)
 	}
 }
 
+/* Also into a user namespace, which has no say over the group. */
+static void is_born_in_its_group(void **state)
+{
+	char path[64];
+	int fd = group_make(path);
+
+	(void)state;
+	if (fd < 0) {
+		print_message("# skip: no writable cgroup2\n");
+		skip();
+	}
+	for (int userns = 0; userns < 2; userns++) {
+		_cleanup_guest_ struct guest g;
+
+		guest_init(&g);
+		if (userns)
+			box_map_ids(&g.box, 100000);
+		g.box.params.cgroup_fd = g.params.cgroup_fd = fd;
+		guest_start(&g);
+		box_args(&g.p, "grep", "^0::", "/proc/self/cgroup", NULL);
+		guest_exec_ok(&g);
+		assert_string_equal(g.out, "0::/\n");
+	}
+	group_remove(fd, path);
+}
+
 static void terminal(void **state)
 {
 	_cleanup_guest_ struct guest g;
@@ -337,6 +363,7 @@ int main(void)
 		life(a_user_namespace_is_entered),
 		life(a_container_without_pivot),
 		life(bad_commands_are_told_apart),
+		life(is_born_in_its_group),
 		life(terminal),
 		life(a_container_that_ended_is_not_running),
 		life(a_container_that_ends_meanwhile_is_not_running),

@@ -681,6 +681,32 @@ static void joining_our_own_uts_cannot_rename_the_host(void **state)
 	assert_contains(b.e.text, "rename the host");
 }
 
+static void is_born_in_its_group(void **state)
+{
+	char path[64];
+	int fd = group_make(path);
+
+	(void)state;
+	if (fd < 0) {
+		print_message("# skip: no writable cgroup2\n");
+		skip();
+	}
+	for (int own = 0; own < 2; own++) {
+		_cleanup_box_ struct box b;
+
+		box_init(&b);
+		b.params.cgroup_fd = fd;
+		b.c.ns[ISO_NS_CGROUP].mode = own ? ISO_NS_NEW : ISO_NS_INHERIT;
+		box_args(&b.p, "grep", "^0::", "/proc/self/cgroup", NULL);
+		box_run_ok(&b);
+		if (own)
+			assert_string_equal(b.out, "0::/\n");
+		else
+			assert_contains(b.out, strrchr(path, '/'));
+	}
+	group_remove(fd, path);
+}
+
 static void time_namespace(void **state)
 {
 	_cleanup_box_ struct box b;
@@ -733,6 +759,7 @@ int main(void)
 		life(joins_namespaces_by_path),
 		life(bad_namespace_paths_are_refused),
 		life(joining_our_own_uts_cannot_rename_the_host),
+		life(is_born_in_its_group),
 		life(time_namespace),
 	};
 
