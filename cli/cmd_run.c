@@ -244,8 +244,10 @@ static int run_to_end(struct sandbox *s, const struct run_opts *o, struct err *e
 		.interactive = o->interactive,
 		.forward_signals = true,
 	};
-	int status, r = rt_start(s, e);
+	int status, r;
 
+	rt_relay_hold_signals(&relay);
+	r = rt_start(s, e);
 	if (r < 0)
 		return r;
 	r = rt_relay_run(&relay, &status, e);

@@ -183,8 +183,13 @@ static int run_to_end(struct sandbox *s, const struct create_opts *o, struct err
 		.interactive = true,
 		.forward_signals = true,
 	};
-	int status, r = rt_relay_run(&relay, &status, e);
+	int status, r;
 
+	rt_relay_hold_signals(&relay);
+	r = rt_start(s, e);
+	if (r < 0)
+		return r;
+	r = rt_relay_run(&relay, &status, e);
 	if (r < 0)
 		return r;
 	r = rt_finish(s, status, e);
@@ -212,9 +217,7 @@ int oci_run(struct cli *cli, int argc, char **argv, struct err *e)
 		return r;
 	r = check_terminal(s, &o, o.detach, e);
 	if (r >= 0)
-		r = rt_start(s, e);
-	if (r >= 0 && !o.detach)
-		r = run_to_end(s, &o, e);
+		r = o.detach ? rt_start(s, e) : run_to_end(s, &o, e);
 	if (r < 0)
 		drop(cli, id);
 	return r;

@@ -102,17 +102,31 @@ static void add_signals(sigset_t *set, const int *v, size_t n)
 		sigaddset(set, v[i]);
 }
 
-static int take_signals(struct relay *x, struct err *e)
+static sigset_t signals_of(const struct rt_relay *r)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
-	if (x->r->console_fd >= 0) {
+	if (r->console_fd >= 0) {
 		add_signals(&set, terminal_end, ARRAY_SIZE(terminal_end));
 		add_signals(&set, terminal_other, ARRAY_SIZE(terminal_other));
-	} else if (x->r->forward_signals) {
+	} else if (r->forward_signals) {
 		add_signals(&set, forwarded, ARRAY_SIZE(forwarded));
 	}
+	return set;
+}
+
+void rt_relay_hold_signals(const struct rt_relay *r)
+{
+	sigset_t set = signals_of(r);
+
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int take_signals(struct relay *x, struct err *e)
+{
+	sigset_t set = signals_of(x->r);
+
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_sys(e, errno, "block signals");
 	x->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

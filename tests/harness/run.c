@@ -44,6 +44,7 @@ static bool collect(struct collector *c)
 		c->cap = c->cap * 2 + 131072;
 		c->data = realloc(c->data, c->cap);
 		assert_non_null(c->data);
+		c->data[c->len] = '\0';
 	}
 	ssize_t n = read(c->fd, c->data + c->len, c->cap - c->len - 1);
 

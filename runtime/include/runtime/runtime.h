@@ -137,3 +137,6 @@ struct rt_relay {
 	bool is_exec;
 };
 int rt_relay_run(struct rt_relay *r, int *ret_wait_status, struct err *e);
+/* Before the workload starts: from here on the signals that the relay will take wait for it, so that none
+ * of them ends us in between. They stay blocked afterwards. */
+void rt_relay_hold_signals(const struct rt_relay *r);
