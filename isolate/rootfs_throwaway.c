@@ -90,6 +90,8 @@ struct throwaway {
 	struct layer *layers;
 	size_t n;
 	char **readonly; /* strv */
+	bool userxattr; /* in a user namespace: overlayfs keeps its notes in user.*, not trusted.* */
+	bool hide_by_mount; /* left_out could not be made opaque in the root's layer */
 };
 
 static void throwaway_done(struct throwaway *t)
@@ -244,8 +246,9 @@ static int make_tmpfs(struct throwaway *t, uint64_t bytes, struct err *e)
 	return t->tmpfs_fd < 0 ? t->tmpfs_fd : 0;
 }
 
-/* A directory in an upper layer that hides what the lower one has by that name. */
-static int make_opaque(int upper_fd, const char *name, struct err *e)
+/* A directory in the upper layer that hides what the lower one has by that name. A user namespace has
+ * no trusted.* attributes, and tmpfs no user.* ones before Linux 6.6: then a mount hides it. */
+static int make_opaque(struct throwaway *t, int upper_fd, const char *name, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -256,8 +259,16 @@ static int make_opaque(int upper_fd, const char *name, struct err *e)
 	fd = path_open_dir_at(upper_fd, name, e);
 	if (fd < 0)
 		return fd;
-	if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+	if (!t->userxattr && fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) == 0)
+		return 0;
+	if (!t->userxattr && errno != EPERM)
 		return err_sys(e, errno, "hide '/%s'", name);
+	t->userxattr = true;
+	if (fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) == 0)
+		return 0;
+	if (errno != ENOTSUP)
+		return err_sys(e, errno, "hide '/%s'", name);
+	t->hide_by_mount = true;
 	return 0;
 }
 
@@ -298,7 +309,7 @@ static int make_upper(struct throwaway *t, size_t i, int *ret_upper, int *ret_wo
 	if (work < 0)
 		return work;
 	for (size_t k = 0; i == 0 && k < ARRAY_SIZE(left_out) && r == 0; k++)
-		r = make_opaque(upper, left_out[k] + 1, e);
+		r = make_opaque(t, upper, left_out[k] + 1, e);
 	if (r == 0)
 		r = copy_owner(t->layers[i].lower_fd, upper, e);
 	if (r < 0)
@@ -334,6 +345,8 @@ static int make_overlay(struct throwaway *t, size_t i, struct err *e)
 		r = set_fd(fs_fd, "upperdir", upper, e);
 	if (r == 0)
 		r = set_fd(fs_fd, "workdir", work, e);
+	if (r == 0 && t->userxattr)
+		r = mountfd_fs_set(fs_fd, "userxattr", NULL, e);
 	return r < 0 ? r : mountfd_fs_mount(fs_fd, t->layers[i].attrs, e);
 }
 
@@ -370,9 +383,16 @@ static int make_layers(struct throwaway *t, struct err *e)
 			l->mnt_fd = r;
 			continue;
 		}
-		if (!is_unsuitable(r)) {
+		/* In a user namespace every mount with others below it is locked to them, and the
+		 * host's root always is: no part of it could be copied. */
+		if (!is_unsuitable(r) || (t->userxattr && !l->file)) {
 			if (e)
 				*e = why;
+			if (t->userxattr)
+				err_hint(
+					e,
+					"a user namespace cannot cover a directory that has mounts "
+					"below it; run as root, or use a directory without");
 			return err_wrap(e, "overlay over '%s'", *l->path ? l->path : "/");
 		}
 		r = bind_readonly(t, l, e);
@@ -382,8 +402,7 @@ static int make_layers(struct throwaway *t, struct err *e)
 	return 0;
 }
 
-/* The root could not be covered: what would be opaque there gets an empty read-only directory
- * instead. */
+/* What could not be made opaque in the root's layer gets an empty read-only directory over it. */
 static int hide_by_mounts(int root_fd, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(left_out); i++) {
@@ -415,7 +434,7 @@ static int attach_layers(struct throwaway *t, int dir_fd, struct err *e)
 	int r;
 
 	r = mountfd_attach(root_fd, dir_fd, e);
-	if (r == 0 && t->readonly && STREQ(t->readonly[0], "/"))
+	if (r == 0 && (t->hide_by_mount || (t->readonly && STREQ(t->readonly[0], "/"))))
 		r = hide_by_mounts(root_fd, e);
 	for (size_t i = 1; i < t->n && r == 0; i++) {
 		struct layer *l = &t->layers[i];

@@ -397,6 +397,36 @@ static void test_throwaway_limit(void **state)
 	run_private(throwaway_limit, 0);
 }
 
+/* Without privileges: a directory that has no mounts below it. The host's "/" has, and is refused. */
+static void throwaway_userns(void)
+{
+	struct iso_rootfs r = {.kind = ISO_ROOTFS_THROWAWAY, .path = (char *)"/", .fd = -1};
+	struct err e = ERR_INIT;
+	char path[128];
+	int fd;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/run", 0755) == 0);
+	write_file("root/run/socket", "secret");
+	write_file("root/file", "host");
+	snprintf(path, sizeof(path), "%s/root", scratch);
+	fd = open_rootfs(ISO_ROOTFS_THROWAWAY, path, NULL);
+	write_at(fd, "file", "changed");
+	CHECK(file_is(fd, "file", "changed"));
+	CHECK(count_entries(fd, "run") == 0);
+	CHECK(umount2("root", MNT_DETACH) == 0);
+	CHECK(file_is(AT_FDCWD, "root/file", "host"));
+	CHECK(iso_rootfs_mount(&r, &fd, NULL, &e) < 0);
+	CHECK_TEXT(e.text, "overlay over '/'");
+	CHECK_TEXT(e.hint, "run as root");
+	CHECK(!strstr(read_mountinfo(), " - tmpfs throwaway "));
+}
+
+static void test_throwaway_in_user_namespace(void **state)
+{
+	(void)state;
+	run_private(throwaway_userns, CLONE_NEWUSER | CLONE_NEWNS);
+}
+
 static void pivot_readonly(bool no_pivot)
 {
 	struct err err_ = ERR_INIT;
@@ -500,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_throwaway_of_directory),
 		cmocka_unit_test(test_throwaway_of_overlay),
 		cmocka_unit_test(test_throwaway_limit),
+		cmocka_unit_test(test_throwaway_in_user_namespace),
 		cmocka_unit_test(test_pivot),
 		cmocka_unit_test(test_no_pivot),
 	};
