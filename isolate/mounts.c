@@ -111,7 +111,11 @@ static int gid_is_mapped(const struct inside *in, uint32_t gid, bool *ret, struc
 	unsigned long first, outside, count;
 	int r, n;
 
-	r = path_read_file_at(in->proc_fd, "self/gid_map", 1u << 16, &text, NULL, e);
+	/* The private procfs, if there is one; else the host's, which we still see. */
+	if (in->proc_fd >= 0)
+		r = path_read_file_at(in->proc_fd, "self/gid_map", 1u << 16, &text, NULL, e);
+	else
+		r = path_read_file_at(AT_FDCWD, "/proc/self/gid_map", 1u << 16, &text, NULL, e);
 	if (r < 0)
 		return r;
 	*ret = false;

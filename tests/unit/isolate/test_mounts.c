@@ -610,6 +610,12 @@ static void userns(void)
 	f.config.n_mounts--; /* sysfs: below */
 	CHECK_OK(inside_mounts(&f.in, &err_));
 	CHECK(fs_type(f.in.root_fd, "dev/pts") == DEVPTS_SUPER_MAGIC);
+	f.in.proc_fd = -1;
+	f.config.n_mounts = 0;
+	add_mount(&f, "/pts", "devpts", "devpts", "gid=5");
+	add_mount(&f, "/pts2", "devpts", "devpts", "gid=0,mode=620");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(strstr(read_mountinfo(), ",gid=0,mode=620"));
 	f.config.n_mounts = 0;
 	add_mount(&f, "/sys", "sysfs", "sysfs", "ro");
 	CHECK(inside_mounts(&f.in, &e) == -EPERM);
