@@ -151,8 +151,10 @@ static int make_cwd(const struct inside *in, struct err *e)
 	return fd < 0 ? err_wrap(e, "process.cwd '%s'", cwd) : 0;
 }
 
-/* The private procfs is opened for those who need it. In a user namespace mounts.c asks it which
- * groups are mapped, which it can do without. */
+/* The private procfs, for those who write to it. In a user namespace mounts.c also reads there which
+ * groups are mapped; where the kernel refuses us a procfs of our own (the pid namespace is the
+ * caller's, or an outer container masks parts of its /proc), the caller's will do for that: we still
+ * stand in its tree. It is closed before the container's begins. */
 static int open_procfs(struct inside *in, struct err *e)
 {
 	bool sysctls = in->config->n_sysctls > 0;
@@ -161,7 +163,9 @@ static int open_procfs(struct inside *in, struct err *e)
 	if (!needed && !in->userns)
 		return 0;
 	in->proc_fd = procfs_open_private(sysctls, needed ? e : NULL);
-	return in->proc_fd < 0 && needed ? in->proc_fd : 0;
+	if (in->proc_fd < 0 && !needed)
+		in->proc_fd = path_open_dir("/proc", e);
+	return in->proc_fd < 0 ? in->proc_fd : 0;
 }
 
 static int send_console(struct inside *in, int fd, struct err *e)
@@ -217,6 +221,8 @@ static int build(struct inside *in, int fd, char **ret_command, struct err *e)
 		r = identity_stdio(&p->stdio, in->console_fd, p->process, e);
 	if (r == 0)
 		r = command_find(p->process, ret_command, e);
+	if (!identity_needs_procfs(p->process))
+		in->proc_fd = fd_close(in->proc_fd);
 	in->root_fd = fd_close(in->root_fd);
 	in->console_fd = fd_close(in->console_fd);
 	return r;

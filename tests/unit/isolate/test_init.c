@@ -469,6 +469,24 @@ static void user_namespace(void **state)
 	assert_string_equal(b.out, "12\n 0 100000 65536\n10\n");
 }
 
+/* Engines' devpts always names a group; whether it is mapped must be found out here as well. */
+static void user_namespace_with_the_callers_pids(void **state)
+{
+	_cleanup_box_ struct box b;
+
+	(void)state;
+	box_init(&b);
+	box_map_ids(&b, 100000);
+	b.c.ns[ISO_NS_PID].mode = ISO_NS_INHERIT;
+	while (b.c.n_mounts > 0) /* a procfs is the pid namespace owner's to mount */
+		iso_mount_done(&b.c.mounts[--b.c.n_mounts]);
+	box_mount(&b, "tmpfs", "/dev", "mode=755");
+	box_mount(&b, "devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5");
+	box_args(&b.p, "stat", "-c", "%n", "/dev/pts/ptmx", NULL);
+	box_run_ok(&b);
+	assert_string_equal(b.out, "/dev/pts/ptmx\n");
+}
+
 /* The same without any privilege outside: one id mapped, no groups. A process of its own, since it
  * gives its own privileges up; after that it is not dumpable, like a sealed copy. */
 static int unprivileged_creator(void)
@@ -512,6 +530,27 @@ static void new_session_keyring(void **state)
 	b.params.keep_keyring = false;
 	box_args(&b.p, "true", NULL);
 	box_run_ok(&b);
+}
+
+/* A label that cannot be given is never silently left out, whatever the container's /proc is. */
+static void labels_fail_closed(void **state)
+{
+	(void)state;
+	for (int selinux = 0; selinux < 2; selinux++) {
+		_cleanup_box_ struct box b;
+
+		box_init(&b);
+		box_mount(&b, "tmpfs", "/proc", NULL);
+		if (selinux)
+			b.p.selinux_label = strdup("no_such_u:no_such_r:no_such_t:s0");
+		else
+			b.p.apparmor_profile = strdup("no-such-profile");
+		box_args(&b.p, "true", NULL);
+		assert_int_equal(box_create(&b), 0);
+		assert_int_equal(iso_init_start(&b.init, &b.e), -ENOTSUP);
+		assert_contains(b.e.text, selinux ? "SELinux label 'no_such_u"
+						  : "AppArmor profile 'no-such-profile'");
+	}
 }
 
 static void filter_with_and_without_new_privileges(void **state)
@@ -750,8 +789,10 @@ int main(void)
 		life(limits),
 		life(network_and_sysctl),
 		life(user_namespace),
+		life(user_namespace_with_the_callers_pids),
 		life(user_namespace_without_privilege),
 		life(new_session_keyring),
+		life(labels_fail_closed),
 		life(filter_with_and_without_new_privileges),
 		life(terminal),
 		life(terminal_in_a_user_namespace),
