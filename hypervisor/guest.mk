@@ -20,3 +20,6 @@ $(GUEST_TREE).stamp:
 	$(call say,FETCH,$(GUEST_META))
 	$(Q)hypervisor/fetch-kernel.sh "$(GUEST_META)" $(GUEST_TREE)
 	$(Q)touch $@
+
+# The tests of whole VMs boot a test program; the kernel is used if `make guest` has fetched it.
+$(BUILD)/tests/unit/hypervisor/test_vm: | $(BUILD)/tests/helpers/guest-probe

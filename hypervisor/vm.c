@@ -21,7 +21,7 @@
 /* Per call of vm_handle(): a guest that floods its console must not keep the monitor from all else.
  */
 #define CONSOLE_READ_MAX (64u << 10)
-#define CONSOLE_LINES    12
+#define CONSOLE_LINES    40 /* a panic with its call trace */
 
 /* The kernel's COMMAND_LINE_SIZE on x86 and arm64 is 2048; the engine's own words need some. */
 #define CMDLINE_MAX 1536

@@ -146,14 +146,15 @@ static void flood(int port)
 			die("console");
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	const char *what = "report";
+	/* The kernel hands words of the form name=value that it does not know to init's environment.
+	 */
+	const char *what = getenv("probe");
 	int port, modules;
 
-	for (int i = 1; i < argc; i++)
-		if (strncmp(argv[i], "probe=", 6) == 0)
-			what = argv[i] + 6;
+	if (!what)
+		what = "report";
 	if (mount("proc", "/proc", "proc", 0, NULL) < 0 ||
 	    mount("sysfs", "/sys", "sysfs", 0, NULL) < 0 ||
 	    mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) < 0)
