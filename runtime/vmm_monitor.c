@@ -34,6 +34,9 @@
 #define STATUS_FAILED       STATUS_EXITED(255) /* we, not the workload */
 #define WORDS_MAX           600
 
+/* Between the end of the agent\'s channel and that of the machine. */
+#define VM_END_PATIENCE_MSEC 1000
+
 static int64_t now_msec(void)
 {
 	struct timespec t;
@@ -274,8 +277,10 @@ static void fail(struct vmm *m, struct err *e)
 		sync_send_error(m->sync_fd, e);
 	else if (m->owed_fd >= 0)
 		sync_send_error(m->owed_fd, e);
-	else if (fd >= 0)
+	else if (fd >= 0) {
+		err_wrap(e, "microVM '%s'", m->params.id);
 		log_error_value(&last, e);
+	}
 }
 
 /* The status of a sandbox that never became the workload, as shells have it. */
@@ -369,6 +374,9 @@ static int wait_for_work(struct vmm *m, struct err *e)
 			err_set(e, ERR_INTERNAL, ETIMEDOUT,
 				"the guest was not ready within %u seconds",
 				m->params.boot_timeout_sec);
+			if (!*vm_console_tail(m->vm))
+				err_hint(e, "on a slow or busy host give it longer: annotation "
+					    "org.insula.vm.boot-timeout=300s");
 			return -ETIMEDOUT;
 		}
 	}
@@ -377,11 +385,20 @@ static int wait_for_work(struct vmm *m, struct err *e)
 	return pollset_wait(&m->set, left > INT32_MAX ? INT32_MAX : (int)left, e);
 }
 
-static int look_at_vm(struct vmm *m, struct err *e)
+static int look_at_vm(struct vmm *m, int patience_msec, struct err *e)
 {
 	_cleanup_free_ char *why = NULL;
+	int64_t until = now_msec() + patience_msec;
+	struct pollfd p = {.fd = vm_poll_fd(m->vm), .events = POLLIN};
+	int r = 0;
 
-	if (!is_ready(&m->set, vm_poll_fd(m->vm)) || vm_handle(m->vm, &why) == 0)
+	do {
+		int64_t left = until - now_msec();
+
+		if (poll(&p, 1, left > 0 ? (int)left : 0) > 0)
+			r = vm_handle(m->vm, &why);
+	} while (r == 0 && now_msec() < until);
+	if (r == 0)
 		return 0;
 	return err_set(e, ERR_INTERNAL, ECHILD, "the microVM ended: %s",
 		       why ? why : "no reason known");
@@ -392,9 +409,12 @@ static int round_of_work(struct vmm *m, struct err *e)
 	int r = 0, vm_state;
 
 	/* What the guest still said before it ended comes first: an EXIT among it is the truth. */
-	vm_state = look_at_vm(m, e);
+	vm_state = look_at_vm(m, 0, e);
 	if (is_ready(&m->set, vm_agent_fd(m->vm))) {
 		r = vmm_frames_read(m, vm_state < 0 ? NULL : e);
+		/* A channel that ended is mostly a machine that ended, which says why. */
+		if (r == -EPIPE && vm_state == 0)
+			vm_state = look_at_vm(m, VM_END_PATIENCE_MSEC, e);
 		if (r < 0 && vm_state == 0)
 			return r;
 	}
