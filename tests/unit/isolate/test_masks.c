@@ -34,11 +34,9 @@ static void masks(void)
 					   "/file/x", "/link", NULL};
 	struct err err_ = ERR_INIT;
 	struct fixture f;
-	struct stat st;
-	mode_t host_mode;
+	struct stat host;
 
-	CHECK(stat("/dev/null", &st) == 0);
-	host_mode = st.st_mode;
+	CHECK(stat("/dev/null", &host) == 0);
 	CHECK(mkdir("root", 0755) == 0 && mkdir("root/dir", 0755) == 0 &&
 	      mkdir("root/dir2", 0755) == 0);
 	write_file("root/secret", "secret");
@@ -57,10 +55,10 @@ static void masks(void)
 	      errno == EROFS);
 	CHECK(openat(f.in.root_fd, "dir2/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0);
 	CHECK(file_is(f.in.root_fd, "file", "plain"));
-	/* the mask is the host's device: nothing of it may be changed from inside */
-	CHECK(fchmodat(f.in.root_fd, "secret", 0, 0) < 0 && errno == EROFS);
-	CHECK(fchownat(f.in.root_fd, "secret", 1, 1, 0) < 0 && errno == EROFS);
-	CHECK(stat("/dev/null", &st) == 0 && st.st_mode == host_mode);
+	/* The mask is the host's device: nothing of it may be changed from inside. Asked for is what
+	 * it already is, so that a broken mask harms no machine it is tested on. */
+	CHECK(fchmodat(f.in.root_fd, "secret", host.st_mode & 07777, 0) < 0 && errno == EROFS);
+	CHECK(fchownat(f.in.root_fd, "secret", host.st_uid, host.st_gid, 0) < 0 && errno == EROFS);
 	/* one file system for all directories */
 	{
 		struct stat a, b;

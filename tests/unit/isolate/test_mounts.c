@@ -565,6 +565,7 @@ static void shared_volumes(void)
 		struct err err_ = ERR_INIT;
 		struct fixture f;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(go[1]);
 		CHECK(unshare(CLONE_NEWNS) == 0);
 		fixture_init(&f, in_scratch("root"));
@@ -691,7 +692,7 @@ static void cgroup(bool cgroupns)
 	CHECK(!!(flags_at(f.in.root_fd, "cg/memory") & ST_RDONLY) == !cgroupns);
 	CHECK(!!(flags_at(f.in.root_fd, "cg") & ST_RDONLY) == !cgroupns);
 	if (!cgroupns) {
-		CHECK(mkdirat(f.in.root_fd, "cg/memory/insula-test", 0755) < 0 && errno == EROFS);
+		CHECK(faccessat(f.in.root_fd, "cg/memory/tasks", W_OK, 0) < 0 && errno == EROFS);
 		/* the host's own mount is as it was */
 		CHECK(!(flags_at(AT_FDCWD, "/sys/fs/cgroup/memory") & ST_RDONLY));
 	}

@@ -110,6 +110,7 @@ static void in_container_of_shared_host(void (*fn)(void))
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		CHECK(unshare(CLONE_NEWNS) == 0);
 		fn();
 		_exit(0);
