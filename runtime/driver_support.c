@@ -160,8 +160,7 @@ const struct support_row support_table[] = {
 	BOTH("linux.cgroupsPath",
 	     VIA("absolute: below the root of the hierarchies; relative: below "
 		 "our own group's parent. The systemd manager is not done")),
-	ROW("linux.resources.devices[]", YES,
-	    MOOT("a guest has no devices of the host to be kept from")),
+	ROW("linux.resources.devices[]", YES, GUEST),
 	ROW("linux.resources.memory.limit", YES,
 	    VIA("is the guest's memory; the host's limit adds the engine's own need")),
 	ROW("linux.resources.memory.reservation", YES, HOST_GROUP),

@@ -14,8 +14,9 @@
  * Some calls are allowed with some arguments only: see `conditional`. Names that an architecture or
  * libseccomp does not know are skipped by the compiler.
  *
- * 32-bit programs run, but on x86 socketcall(2), which hides the arguments of socket(2) in memory,
- * is not let through: their libc must call socket(2) itself.
+ * 32-bit x86 programs do not run under it: there, socketcall(2) hides the arguments of socket(2) in
+ * memory, and libseccomp answers a rule about socket by letting every socketcall for a socket
+ * through. The filter ends a process that makes such a call.
  *
  * Source: the kernel's system call tables (arch/x86/entry/syscalls, include/uapi/asm-generic/
  * unistd.h) and the manual pages of the calls.
@@ -195,9 +196,16 @@ struct conditional {
 	{                                                         \
 		"personality", 0, "SCMP_CMP_EQ", (value), 0, 0, 0 \
 	}
-#define FAMILY(family)                                        \
-	{                                                     \
-		"socket", 0, "SCMP_CMP_EQ", (family), 0, 0, 0 \
+/* Families are an int: the kernel does not look at the upper half of the register. All rows about one
+ * argument compare the same halves, since libseccomp 2.5 does not go on to rows of another kind
+ * once those of one kind were tried; so no SCMP_CMP_EQ, and no ranges. */
+#define FAMILY(family)                                                        \
+	{                                                                     \
+		"socket", 0, "SCMP_CMP_MASKED_EQ", 0xffffffff, (family), 0, 0 \
+	}
+#define NO_FAMILIES(mask, bits)                                                    \
+	{                                                                          \
+		"socket", 0, "SCMP_CMP_MASKED_EQ", (mask), (bits), EAFNOSUPPORT, 0 \
 	}
 
 static const struct conditional conditional[] = {
@@ -221,14 +229,27 @@ static const struct conditional conditional[] = {
 
 	/* Families that containers use. The others load kernel modules on demand that hardly
 	 * anybody looks at (and AF_VSOCK speaks to the hypervisor past the network namespace,
-	 * AF_ALG to the kernel's crypto code). They get the default answer: a rule of another action
-	 * would contradict these on 32-bit x86, where libseccomp joins all rules for socket(2) in one
-	 * for socketcall(2). */
+	 * AF_ALG to the kernel's crypto code). */
 	FAMILY(AF_UNIX),
 	FAMILY(AF_INET),
 	FAMILY(AF_INET6),
 	FAMILY(AF_NETLINK),
 	FAMILY(AF_PACKET),
+#if !defined(__s390__) && !defined(__powerpc__)
+	/* All others up to 63, in few rules: by the bits that none of those above has. Programs that
+	 * try a family expect the answer of a kernel without it, and not ENOSYS. Where the native
+	 * architecture has socketcall(2), libseccomp takes no second action for socket. */
+	NO_FAMILIES(32, 32), /* 32 to 63 */
+	NO_FAMILIES(24, 24), /* 24 to 31 */
+	NO_FAMILIES(20, 20), /* 20 to 23 */
+	NO_FAMILIES(18, 18), /* 18 and 19 */
+	NO_FAMILIES(28, 12), /* 12 to 15 */
+	NO_FAMILIES(63, 11),
+	NO_FAMILIES(62, 8), /* 8 and 9 */
+	NO_FAMILIES(60, 4), /* 4 to 7 */
+	NO_FAMILIES(63, 3),
+	NO_FAMILIES(63, 0),
+#endif
 };
 
 /* ---- building --------------------------------------------------------------------------- */
@@ -288,10 +309,10 @@ static struct json *rules_for(uint64_t caps)
 	return r < 0 ? NULL : TAKE_PTR(rules);
 }
 
-/* The architecture that we were built for, and the 32-bit one that its kernels run too. */
+/* The architecture that we were built for, and on ARM the 32-bit one that its kernels run too. */
 static const char *const arches[] = {
 #if defined(__x86_64__)
-	"SCMP_ARCH_X86_64", "SCMP_ARCH_X86",
+	"SCMP_ARCH_X86_64",
 #elif defined(__aarch64__)
 	"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM",
 #elif defined(__riscv) && __riscv_xlen == 64
