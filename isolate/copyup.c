@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * "tmpcopyup": what the image has at a tmpfs's destination is copied into the tmpfs before it covers
- * it. The source is the image's, so every entry is opened by one plain name below an open directory,
- * without following, and regular files without waiting (a FIFO could hang us). The copy stays on the
- * directory's own file system: what is mounted inside is not the image's. The size is bounded by the
- * tmpfs itself.
+ * "tmpcopyup": what the image has at a tmpfs's destination is copied into the tmpfs before it
+ * covers it. The source is the image's, so every entry is opened by one plain name below an open
+ * directory, without following, and regular files without waiting (a FIFO could hang us). The copy
+ * stays on the directory's own file system: what is mounted inside is not the image's. The size is
+ * bounded by the tmpfs itself.
  */
 #include <dirent.h>
 #include <errno.h>

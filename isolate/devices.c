@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device nodes and the usual symlinks of /dev. The image may have anything there, /dev itself may be a
- * symlink (CVE-2026-41579): every node is made as one plain name below an O_PATH descriptor that was
- * resolved inside the root, and what is there already is accepted only if it is that very device.
+ * Device nodes and the usual symlinks of /dev. The image may have anything there, /dev itself may
+ * be a symlink (CVE-2026-41579): every node is made as one plain name below an O_PATH descriptor
+ * that was resolved inside the root, and what is there already is accepted only if it is that very
+ * device.
  *
  * A user namespace may not make nodes; there the host's are bound, opened by us on the host's side
  * and compared with the configured numbers.
  *
- * Spec: OCI runtime-spec config-linux.md "Devices", "Default Devices"; runtime-linux.md "Dev symbolic
- * links".
+ * Spec: OCI runtime-spec config-linux.md "Devices", "Default Devices"; runtime-linux.md "Dev
+ * symbolic links".
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Masked and read-only paths. Done before the pivot, when the host's /dev/null can still be opened by
- * a path that the container cannot influence; what was opened is looked at all the same, as a mask that is
- * some other file would be a way to it (CVE-2025-31133).
+ * Masked and read-only paths. Done before the pivot, when the host's /dev/null can still be opened
+ * by a path that the container cannot influence; what was opened is looked at all the same, as a
+ * mask that is some other file would be a way to it (CVE-2025-31133).
  *
- * A directory is masked by an empty read-only tmpfs, one for all of them, anything else by /dev/null.
- * Both are mounted once and copied for each further path. Both are read-only mounts: device
- * /dev/null can be used through such a mount as ever, but its mode and owner, which are the host's, cannot
- * be changed.
+ * A directory is masked by an empty read-only tmpfs, one for all of them, anything else by
+ * /dev/null. Both are mounted once and copied for each further path. Both are read-only mounts:
+ * device /dev/null can be used through such a mount as ever, but its mode and owner, which are the
+ * host's, cannot be changed.
  */
 #include <errno.h>
 #include <fcntl.h>

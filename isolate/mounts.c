@@ -309,23 +309,28 @@ static int remount(const struct inside *in, const struct iso_mount *m, struct er
 	return r < 0 ? r : mountfd_fs_reconfigure(fs_fd, e);
 }
 
-static bool is_root(const char *destination)
+static int refuse_root(const char *destination, struct err *e)
 {
-	return destination[strspn(destination, "/.")] == '\0';
+	_cleanup_free_ char *clean = NULL;
+
+	if (path_normalize(destination, &clean) < 0)
+		return err_nomem(e);
+	return STREQ(clean, "/") ? err_unsupported(e, "a mount on the root of the container") : 0;
 }
 
 static int mount_one(const struct inside *in, const struct iso_mount *m, int *tree_fd,
 		     struct err *e)
 {
+	int r;
+
 	if (!m->destination || m->destination[0] != '/')
 		return err_invalid(e, "the destination is not an absolute path");
 	if (m->flags & ISO_MOUNT_REMOUNT)
 		return remount(in, m, e);
-	if (is_root(m->destination))
-		return err_unsupported(e, "a mount on the root of the container");
+	r = refuse_root(m->destination, e);
+	if (r < 0)
+		return r;
 	if (is_bind(m)) {
-		int r = 0;
-
 		if (m->flags & ISO_MOUNT_COPY_SYMLINK)
 			r = mounts_copy_symlink(in, m, e);
 		return r != 0 ? (r < 0 ? r : 0) : mounts_bind(in, m, tree_fd, e);

@@ -2,8 +2,8 @@
 /*
  * The container's view of its cgroups. With a cgroup namespace each hierarchy is mounted anew: the
  * namespace makes the container's own group its root. Without one a fresh mount would show the
- * host's whole tree, so the container's group is bound instead, and read-only: else a container with
- * CAP_SYS_ADMIN could change limits, and on v1 become root of the host through release_agent
+ * host's whole tree, so the container's group is bound instead, and read-only: else a container
+ * with CAP_SYS_ADMIN could change limits, and on v1 become root of the host through release_agent
  * (CVE-2023-25809, CVE-2022-0492).
  *
  * This folder knows no cgroup versions: the runtime says which hierarchies there are.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A mount by mount(2), for the one thing that fsconfig(2) cannot do: an option value of more than 255
- * bytes, such as the layer paths that engines give to overlayfs. The target is the open descriptor by
- * its name in /proc/self/fd (the host's procfs, as we are before the pivot), so nothing of the
- * container's is walked here either, and all attributes are in force from the first moment.
+ * A mount by mount(2), for the one thing that fsconfig(2) cannot do: an option value of more than
+ * 255 bytes, such as the layer paths that engines give to overlayfs. The target is the open
+ * descriptor by its name in /proc/self/fd (the host's procfs, as we are before the pivot), so
+ * nothing of the container's is walked here either, and all attributes are in force from the first
+ * moment.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The new tree becomes the root. pivot_root(".", ".") puts the old root on top of the new one, in
- * the same place, so that no directory for it is needed; it is then taken off as a whole. All of it is a
- * slave of the host since iso_rootfs_mount(), except with a shared rootfsPropagation: then it becomes one
- * first, as what is unmounted there must not be unmounted on the host.
+ * the same place, so that no directory for it is needed; it is then taken off as a whole. All of it
+ * is a slave of the host since iso_rootfs_mount(), except with a shared rootfsPropagation: then it
+ * becomes one first, as what is unmounted there must not be unmounted on the host.
  *
  * pivot_root(2) knows paths only, and the old root has none any more after it: so this file changes
- * the working directory, by fchdir() on held descriptors, which the rest of the code never does. The
- * process's own cwd is set later, inside.
+ * the working directory, by fchdir() on held descriptors, which the rest of the code never does.
+ * The process's own cwd is set later, inside.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,12 +2,12 @@
 /*
  * The root file system of a sandbox. Theory of operation:
  *
- * First nothing that is mounted from here on may reach the host. Our mount namespace began as a copy
- * of the host's, in which every shared mount is a peer of the host's own: so all of them become
- * slaves, which still receive what the host mounts. Only a configured *shared* rootfsPropagation
- * (engines ask for it when a volume is to hand mounts on to the host) must keep peers: then just the
- * mount below our root and the new root's own tree become slaves, and every bind mount that did not
- * ask to be shared does, too (mounts.c).
+ * First nothing that is mounted from here on may reach the host. Our mount namespace began as a
+ * copy of the host's, in which every shared mount is a peer of the host's own: so all of them
+ * become slaves, which still receive what the host mounts. Only a configured *shared*
+ * rootfsPropagation (engines ask for it when a volume is to hand mounts on to the host) must keep
+ * peers: then just the mount below our root and the new root's own tree become slaves, and every
+ * bind mount that did not ask to be shared does, too (mounts.c).
  *
  * Then the tree is attached on its own directory, which makes its root a mount point that can be
  * pivoted into. The configured propagation itself is set on the new root after the pivot (pivot.c).

@@ -4,19 +4,20 @@
  * away. Theory of operation:
  *
  * An overlay covers one mount: what is mounted below its lower layer is not seen through it. So the
- * directory's own mount and each real file system mounted below it get an overlay each (`struct layer`).
- * The lower layer is the mount, the upper and work directories lie in one private tmpfs with a size
- * limit, "N/upper" and "N/work". The kernel wants layers to be in our mount namespace while an overlay is
- * created (it makes private copies of them then), so the tmpfs is attached on the directory for that
- * time only; as all overlays exist, detached, it is taken off again. Then they are attached, the root
- * first, each by its path inside the root, with the attributes (nosuid, ...) of the mount it stands for.
+ * directory's own mount and each real file system mounted below it get an overlay each (`struct
+ * layer`). The lower layer is the mount, the upper and work directories lie in one private tmpfs
+ * with a size limit, "N/upper" and "N/work". The kernel wants layers to be in our mount namespace
+ * while an overlay is created (it makes private copies of them then), so the tmpfs is attached on
+ * the directory for that time only; as all overlays exist, detached, it is taken off again. Then
+ * they are attached, the root first, each by its path inside the root, with the attributes (nosuid,
+ * ...) of the mount it stands for.
  *
  * Left out: pseudo file systems, and what is at or below /proc, /sys, /dev and /run. In the root's
- * overlay these four are opaque empty directories from the start, so that sockets and keys of the host's
- * services cannot be reached through it even where /run is no mount.
+ * overlay these four are opaque empty directories from the start, so that sockets and keys of the
+ * host's services cannot be reached through it even where /run is no mount.
  *
- * What cannot be a lower layer (two overlays deep already; a file system without the needed operations; a
- * mounted file) is bound read-only instead and named to the caller.
+ * What cannot be a lower layer (two overlays deep already; a file system without the needed
+ * operations; a mounted file) is bound read-only instead and named to the caller.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -170,7 +171,11 @@ static int consider(struct throwaway *t, const struct mountinfo_entry *m, size_t
 		/* Covered by a mount on a parent directory, or another user's FUSE. */
 		if (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ENOTCONN)
 			return 0;
-		return err_sys(e, errno, "open mount '%s'", m->mountpoint);
+		r = err_sys(e, errno, "open mount '%s'", m->mountpoint);
+		if (r == -EMFILE)
+			err_hint(e, "the host has very many mounts; raise the limit of open files "
+				    "(RLIMIT_NOFILE)");
+		return r;
 	}
 	r = mount_id(fd, &id);
 	if (r == -EACCES || r == -ENOTCONN || r == -ESTALE)
@@ -381,6 +386,7 @@ static int make_layers(struct throwaway *t, struct err *e)
 
 		if (r >= 0) {
 			l->mnt_fd = r;
+			l->lower_fd = fd_close(l->lower_fd); /* a host may have many mounts */
 			continue;
 		}
 		/* In a user namespace every mount with others below it is locked to them, and the
