@@ -23,14 +23,8 @@ static const char *level_word(enum support_level level)
 
 static void add_cell(struct strbuf *b, const struct support_cell *cell)
 {
-	strbuf_addf(b, " %s%s", level_word(cell->level), cell->how ? ": " : "");
-	/* A bar would end the cell. */
-	for (const char *p = cell->how; p && *p; p++) {
-		if (*p == '|')
-			strbuf_add(b, "\\");
-		strbuf_add_len(b, p, 1);
-	}
-	strbuf_add(b, " |");
+	strbuf_addf(b, " %s%s%s |", level_word(cell->level), cell->how ? ": " : "",
+		    cell->how ? cell->how : "");
 }
 
 static void add_table(struct strbuf *b, const char *head, bool verbs)

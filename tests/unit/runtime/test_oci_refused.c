@@ -184,6 +184,8 @@ static const struct {
 	 ".."},
 	{"linux.resources.unified", "{\"memory/high\": \"1\"}", "linux.resources.unified",
 	 "memory/high"},
+	{"linux.resources.unified", "{\"memory.d/../x.high\": \"1\"}", "linux.resources.unified",
+	 "memory.d/"},
 	{"linux.resources.unified", "{\"tasks\": \"1\"}", "linux.resources.unified", "tasks"},
 	{"linux.resources.unified", "{\"memory.high\": 1}",
 	 "linux.resources.unified[\"memory.high\"]", "string"},

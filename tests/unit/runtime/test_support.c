@@ -531,12 +531,12 @@ static void test_markdown(void **state)
 		if (!strstr(text, cell))
 			fail_msg("no line for %s", name);
 	}
-	/* One head and one cell per driver in each line of a table. */
+	/* One head and one cell per driver in each line of a table; no bar in a reason. */
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		size_t bars = 0;
 
 		for (const char *p = line; *line == '|' && *p; p++)
-			bars += *p == '|' && (p == line || p[-1] != '\\');
+			bars += *p == '|';
 		if (bars)
 			assert_int_equal(bars, DRIVER_COUNT + 2);
 	}
