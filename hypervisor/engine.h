@@ -50,8 +50,9 @@ struct vm_engine {
 	 * (owned by the caller, may be NULL when memory is short). */
 	int (*handle)(struct vm *vm, char **ret_why);
 
-	/* True if its end is known or on its way, so that a file server that ended is a
-	 * consequence and not a cause. */
+	/* Asked when the file server ended: true if the engine's own end is known or on its way
+	 * (it may wait a second for that), so that the file server's is a consequence and not the
+	 * cause. */
 	bool (*is_ending)(struct vm *vm);
 
 	int (*pause)(struct vm *vm, struct err *e);

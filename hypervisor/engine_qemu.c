@@ -25,6 +25,7 @@
 /* From exec to a finished machine takes 0.1 s on an idle host; an overloaded one gets its time. */
 #define QEMU_START_TIMEOUT_MSEC   30000
 #define QEMU_COMMAND_TIMEOUT_MSEC 10000
+#define QEMU_END_TIMEOUT_MSEC     1000
 
 struct qemu {
 	struct vm_child child;
@@ -216,7 +217,13 @@ static bool qemu_is_ending(struct vm *vm)
 {
 	struct qemu *q = vm->priv;
 
-	return q->qmp.eof || q->qmp.shutdown_reason[0];
+	/* An exiting process closes its descriptors in no order to rely on, and is reaped later
+	 * still: wait for one that lets go of the file server. */
+	if (!q->qmp.eof)
+		qmp_handle(&q->qmp, NULL);
+	if (!q->qmp.eof && !q->qmp.shutdown_reason[0] && !q->child.ended)
+		return proc_wait_exit(q->child.pidfd, QEMU_END_TIMEOUT_MSEC, NULL) == 0;
+	return true;
 }
 
 static int qemu_pause(struct vm *vm, struct err *e)
