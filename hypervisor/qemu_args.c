@@ -171,8 +171,8 @@ static void add_devices(struct args *a, const struct vm_config *c)
  *
  * Without effect there, and so left out: random.trust_cpu, rcupdate.rcu_expedited, tsc=reliable,
  * tsc_early_khz, lpj, nokaslr, 8250.nr_uarts, edd=off. Of the machine, hpet=off brings 0.14 s;
- * smaller processor models than `max` bring 0.02 s and cost workloads their instructions; pc and q35
- * are equal. In time on a clock, of 1.4 s: the ELF kernel instead of the bzImage 0.3 s,
+ * smaller processor models than `max` bring 0.02 s and cost workloads their instructions; pc and
+ * q35 are equal. In time on a clock, of 1.4 s: the ELF kernel instead of the bzImage 0.3 s,
  * cryptomgr.notests 0.2 s, a second vCPU costs nothing, two more 0.3 s; the rest is within noise.
  */
 static void add_kernel(struct args *a, const struct vm_config *c)

@@ -30,6 +30,6 @@ unsigned qemu_vcpus_max(void);
 /* accel is KVM or TCG. The caller frees *ret. */
 int qemu_args_build(const struct vm_config *c, enum vm_accel accel, char ***ret, struct err *e);
 
-/* The bound on translated code under TCG, which by default is an eighth of the host's memory. A boot
- * takes as long with 32 MiB as with 256; workloads are larger than a boot. */
+/* The bound on translated code under TCG, which by default is an eighth of the host's memory. A
+ * boot takes as long with 32 MiB as with 256; workloads are larger than a boot. */
 #define QEMU_TB_BYTES (128u << 20)

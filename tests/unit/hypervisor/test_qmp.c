@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The QMP client against a well-behaved QEMU, and against one that a guest has taken over. QEMU here
- * is the other end of a socket pair, and what it says is written beforehand.
+ * The QMP client against a well-behaved QEMU, and against one that a guest has taken over. QEMU
+ * here is the other end of a socket pair, and what it says is written beforehand.
  */
 #include <errno.h>
 #include <fcntl.h>
