@@ -89,21 +89,21 @@ static int on_document(struct agent *a, const struct agent_frame *f)
 	bool create = f->h.type == AGENT_CREATE;
 	struct guest_proc *p = NULL;
 	struct err error = ERR_INIT;
+	const char *text;
 	int r = collect(a, f);
 
 	if (r <= 0)
 		return r;
+	text = a->document.data ? a->document.data : "";
 	if (create ? f->h.proc != 0 : f->h.proc == 0 || find(a, f->h.proc))
 		return -EPROTO;
 	if (a->n_procs == PROCS_MAX)
 		r = err_set(&error, ERR_LIMIT, EAGAIN, "the guest runs %d processes already",
 			    PROCS_MAX);
 	else if (create)
-		r = guest_sandbox_create(&a->sandbox, a->document.data, a->document.len, &p,
-					 &error);
+		r = guest_sandbox_create(&a->sandbox, text, a->document.len, &p, &error);
 	else
-		r = guest_sandbox_exec(&a->sandbox, f->h.proc, a->document.data, a->document.len,
-				       &p, &error);
+		r = guest_sandbox_exec(&a->sandbox, f->h.proc, text, a->document.len, &p, &error);
 	strbuf_done(&a->document);
 	a->document = (struct strbuf){0};
 	if (r == 0)
