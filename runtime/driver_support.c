@@ -72,7 +72,9 @@ const struct support_row support_table[] = {
 	BOTH("mounts[].destination", YES),
 	BOTH("mounts[].type", YES),
 	ROW("mounts[].source", YES, VIA("what is bound is shared with the guest by virtiofs")),
-	BOTH("mounts[].options", YES),
+	BOTH("mounts[].options[]", YES),
+	BOTH("mounts[].options[]=idmap", NO("id-mapped mounts are not done yet")),
+	BOTH("mounts[].options[]=ridmap", NO("id-mapped mounts are not done yet")),
 	BOTH("mounts[].uidMappings", NO("id-mapped mounts are not done yet")),
 	BOTH("mounts[].gidMappings", NO("id-mapped mounts are not done yet")),
 

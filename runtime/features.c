@@ -89,15 +89,15 @@ static struct json *cgroup(void)
 	return TAKE_PTR(o);
 }
 
-/* Actions without those that the support table refuses wherever they stand. */
-static struct json *seccomp_actions(void)
+/* Words without those that the support table refuses by name: "PLACE=WORD". */
+static struct json *words_at(const char *place, const char *const *list)
 {
 	_cleanup_json_ struct json *a = json_new_array();
 
-	for (const char *const *n = iso_seccomp_action_names(); a && *n; n++) {
+	for (const char *const *n = list; a && *n; n++) {
 		_cleanup_free_ char *row = NULL;
 
-		if (str_printf(&row, "linux.seccomp.syscalls[].action=%s", *n) < 0)
+		if (str_printf(&row, "%s=%s", place, *n) < 0)
 			return NULL;
 		if (support_find(row) && !support_by_any(row))
 			continue;
@@ -111,7 +111,9 @@ static struct json *seccomp(void)
 {
 	_cleanup_json_ struct json *o = one_bool("enabled", true);
 
-	if (!o || json_set(o, "actions", seccomp_actions()) < 0 ||
+	if (!o ||
+	    json_set(o, "actions",
+		     words_at("linux.seccomp.syscalls[].action", iso_seccomp_action_names())) < 0 ||
 	    json_set(o, "operators", names(iso_seccomp_op_names())) < 0 ||
 	    json_set(o, "archs", names(iso_seccomp_arch_names())) < 0 ||
 	    json_set(o, "knownFlags", names(iso_seccomp_flag_names())) < 0 ||
@@ -167,7 +169,8 @@ int rt_features_json(char **ret, struct err *e)
 	if (!o || json_set(o, "ociVersionMin", json_new_string("1.0.0")) < 0 ||
 	    json_set(o, "ociVersionMax", json_new_string(OCI_VERSION)) < 0 ||
 	    json_set(o, "hooks", hooks()) < 0 ||
-	    json_set(o, "mountOptions", names(iso_mount_option_names())) < 0 ||
+	    json_set(o, "mountOptions", words_at("mounts[].options[]", iso_mount_option_names())) <
+		    0 ||
 	    json_set(o, "linux", linux_features()) < 0 ||
 	    json_set(o, "annotations", annotations()) < 0 ||
 	    json_set(o, "potentiallyUnsafeConfigAnnotations", names(unsafe_annotations)) < 0)

@@ -55,7 +55,7 @@ static inline void document_put(struct json *object, const char *rest, struct js
 			assert_int_equal(json_set(object, key, json_new_array()), 0);
 			array = json_object_member(object, key, false);
 		}
-		if (*rest == '\0' && !*word) {
+		if ((*rest == '\0' || *rest == '=') && !*word) {
 			assert_int_equal(json_push(array, value), 0);
 			return;
 		}

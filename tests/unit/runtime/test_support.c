@@ -37,7 +37,7 @@ static const char *const spec_fields[] = {
 	"mounts[].destination",
 	"mounts[].source",
 	"mounts[].type",
-	"mounts[].options",
+	"mounts[].options[]",
 	"mounts[].uidMappings",
 	"mounts[].gidMappings",
 	"process.terminal",
