@@ -108,6 +108,8 @@ $(BUILD)/flags: FORCE
 link = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LINK_STATIC) -o $@ $(filter %.o,$^) \
 	-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
+# libcgroup brings getpwnam() and friends, which no way of ours reaches; the linker would warn of them.
+$(BUILD)/insula: ALL_LDFLAGS += -Wl,--no-warnings
 $(BUILD)/insula $(BUILD)/insula-oci: $(BUILD)/%: $(BUILD)/obj/cli/%.o $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(link)

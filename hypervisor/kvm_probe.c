@@ -28,7 +28,7 @@
 #include "base/str.h"
 #include "hypervisor/vm.h"
 
-#define CACHE_NAME       "kvm-probe"
+#define CACHE_NAME       ".kvm-probe"
 #define CACHE_BYTES_MAX  512
 #define TRIAL_LIMIT_MSEC 2000
 

@@ -25,7 +25,7 @@ enum vm_kvm_verdict {
 	VM_KVM_FORBIDDEN, /* no permission */
 	VM_KVM_TOO_WEAK,  /* opens, but cannot run Linux (instruction emulation only) */
 };
-/* cache_dirfd: where the verdict is kept for this boot (file "kvm-probe"), or -1. *ret_why (may be
+/* cache_dirfd: where the verdict is kept for this boot (file ".kvm-probe"), or -1. *ret_why (may be
  * NULL): one line for people; caller frees. */
 enum vm_kvm_verdict vm_kvm_probe(int cache_dirfd, char **ret_why);
 const char *vm_kvm_verdict_name(enum vm_kvm_verdict v);

@@ -23,7 +23,7 @@
 #include "base/str.h"
 #include "hypervisor/vm.h"
 
-#define CACHE "kvm-probe"
+#define CACHE ".kvm-probe"
 
 static char dir[64];
 static int scratch_fd;
