@@ -86,6 +86,32 @@ static void test_compiles(void **state)
 	}
 }
 
+/* The rules must make a program on other architectures, too; libseccomp can tell here. */
+static void test_compiles_elsewhere(void **state)
+{
+	static const char *const arches[] = {"[\"SCMP_ARCH_X86_64\"]",
+					     "[\"SCMP_ARCH_AARCH64\", \"SCMP_ARCH_ARM\"]",
+					     "[\"SCMP_ARCH_RISCV64\"]"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(arches); i++) {
+		struct json *document = document_with(NULL, NULL);
+		struct json *profile = rt_seccomp_default(usual_caps);
+		struct oci_config c;
+		struct iso_bpf bpf;
+		struct err e = ERR_INIT;
+
+		assert_int_equal(json_set(profile, "architectures", document_parse(arches[i])), 0);
+		document_put(document, "linux.seccomp", profile);
+		if (oci_config_read(document, "/b", &c, &e) < 0 ||
+		    iso_seccomp_compile(&c.isolation.seccomp, &bpf, &e) < 0)
+			fail_msg("%s: %s", arches[i], e.text);
+		assert_true(bpf.n > 50);
+		iso_bpf_done(&bpf);
+		oci_config_done(&c);
+	}
+}
+
 /* ---- refused ---------------------------------------------------------------------------- */
 
 struct call {
@@ -331,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_compiles),
+		cmocka_unit_test(test_compiles_elsewhere),
 		cmocka_unit_test(test_refused_calls),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_capabilities_open_calls),
