@@ -52,11 +52,12 @@ static int qemu_check(const struct vm_config *c, struct err *e)
 /*
  * Measured as anonymous memory of QEMU 7.2 (RssAnon in /proc/PID/status; the guest's RAM is in
  * RssShmem) when the guest's init ran, RAM of 128 to 512 MiB: 61 MiB with one vCPU and a
- * translation buffer bounded to 128 MiB, 67 with two vCPUs; 25 with a buffer bounded to 8. So QEMU itself takes
- * some 20 MiB and 5 per vCPU, and the buffer may fill up to its bound. Added to that: 24 MiB of
- * program text that must stay in memory (RssFile shows 70, of which 50 are the kernel's file, read
- * once), 4 MiB of virtiofsd and its tables, 16 MiB to breathe, and two sets of page tables for the
- * RAM. The figure for KVM is the same without the buffer; it is derived, not measured.
+ * translation buffer bounded to 128 MiB, 67 with two vCPUs; 25 with a buffer bounded to 8. So QEMU
+ * itself takes some 20 MiB and 5 per vCPU, and the buffer may fill up to its bound. Added to that:
+ * 24 MiB of program text that must stay in memory (RssFile shows 70, of which 50 are the kernel's
+ * file, read once), 4 MiB of virtiofsd and its tables, 16 MiB to breathe, and two sets of page
+ * tables for the RAM. The figure for KVM is the same without the buffer; it is derived, not
+ * measured.
  */
 #define OVERHEAD_FIXED_BYTES ((20ull + 24 + 4 + 16) << 20)
 #define OVERHEAD_VCPU_BYTES  (5ull << 20)

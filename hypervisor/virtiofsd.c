@@ -13,8 +13,8 @@
  *                     mount, chroot and socket calls, and keeps only file capabilities.
  *   modcaps=-mknod    A hostile guest makes no device nodes in a tree of the host's. FIFOs, sockets
  *                     and overlay whiteouts need no capability.
- *   announce_submounts  Each mount below the tree is a mount of its own in the guest, so equal inode
- *                     numbers of two file systems are not taken for one file.
+ *   announce_submounts  Each mount below the tree is a mount of its own in the guest, so
+ *                     equal inode numbers of two file systems are not taken for one file.
  *   xattr             File capabilities (security.capability) work as they do in a container.
  *   cache=auto        Data is read anew when a file is opened after a change; names and attributes
  *                     are kept for one second. `none` breaks shared writable mappings, `always`
