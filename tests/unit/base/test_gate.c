@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
@@ -211,6 +212,45 @@ static void strangers_are_refused(void **state)
 	assert_int_equal(result_of(pid), 0);
 }
 
+/* Until process `pid` waits in a receiving system call, that is, has said what it has to say. */
+static void wait_until_it_listens(pid_t pid)
+{
+	char path[48], text[32] = "";
+	long nr = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	while (nr != SYS_recvfrom && nr != SYS_recvmsg) {
+		int fd = open(path, O_RDONLY);
+
+		assert_true(fd >= 0);
+		assert_true(read(fd, text, sizeof(text) - 1) > 0);
+		close(fd);
+		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+		nr = strtol(text, NULL, 10); /* "running" reads as 0 */
+	}
+}
+
+/* Its order lies unread when we close: the refusal must still arrive, and not a bare reset. */
+static void refusal_outlives_the_reset(void **state)
+{
+	_cleanup_close_ int gate = gate_listen(scratch.fd, NULL);
+	struct err e = ERR_INIT;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(fchmod(scratch.fd, 0777), 0);
+	assert_int_equal(fchmodat(scratch.fd, "gate", 0777, 0), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(open_as_stranger(NULL));
+	}
+	wait_until_it_listens(pid);
+	assert_int_equal(gate_accept(gate, &e), -EAGAIN);
+	assert_int_equal(result_of(pid), 0);
+}
+
 static int open_as_owner(void *arg)
 {
 	(void)arg;
@@ -405,6 +445,7 @@ int main(void)
 		T(any_depth_of_directory),
 		T(visitors_without_an_order_are_dropped),
 		T(strangers_are_refused),
+		T(refusal_outlives_the_reset),
 		T(waits_in_a_user_namespace),
 		T(owner_may_open),
 		T(start_by_the_channel),

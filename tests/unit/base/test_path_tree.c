@@ -135,6 +135,8 @@ static int remove_with_mounts(void *arg)
 		return 1;
 	snprintf(a, sizeof(a), "%s/host", scratch.path);
 	snprintf(b, sizeof(b), "%s/t/sub/bind", scratch.path);
+	/* Opened anew: the test's own descriptor still looks at the namespace without our mounts. */
+	scratch.fd = open(scratch.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* A bind mount of the same file system: the device number says nothing. */
 	if (mount(a, b, NULL, MS_BIND, NULL) < 0)
 		return 2;
@@ -152,6 +154,28 @@ static int remove_with_mounts(void *arg)
 	return 0;
 }
 
+/* Where the kernel's own refusal does not help: it only looks for mounts of the namespace we are in,
+ * but a descriptor leads into the one it was opened in. */
+static int remove_through_another_namespace(void *arg)
+{
+	char host[128], bind[128];
+	struct err e = ERR_INIT;
+
+	(void)arg;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 1;
+	scratch.fd = open(scratch.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(host, sizeof(host), "%s/host", scratch.path);
+	snprintf(bind, sizeof(bind), "%s/t/sub/bind", scratch.path);
+	if (mount(host, bind, NULL, MS_BIND, NULL) < 0)
+		return 2;
+	if (unshare(CLONE_NEWNS) < 0 || umount2(bind, 0) < 0)
+		return 3;
+	if (path_remove_tree_at(scratch.fd, "t", &e) != -EBUSY)
+		return 4;
+	return exists("host/precious") ? 0 : 5;
+}
+
 static void mounts_are_not_crossed(void **state)
 {
 	struct err e = ERR_INIT;
@@ -164,7 +188,9 @@ static void mounts_are_not_crossed(void **state)
 	mkdirat(scratch.fd, "t/sub", 0755);
 	mkdirat(scratch.fd, "t/sub/bind", 0755);
 	touch("t/sub/zfile");
+	touch("t/sub/bind/under");
 	assert_int_equal(in_child(remove_with_mounts, NULL), 0);
+	assert_int_equal(in_child(remove_through_another_namespace, NULL), 0);
 	assert_true(exists("host/precious"));
 	/* Where nothing is mounted any more, it goes. */
 	assert_ok(path_remove_tree_at(scratch.fd, "t", &e), &e);

@@ -195,6 +195,21 @@ static void failing_exec_is_told_at_once(void **state)
 	}
 }
 
+/* The report's own pipe stands on a number that the map wants. */
+static void failing_exec_is_told_under_a_full_map(void **state)
+{
+	char *argv[] = {(char *)"/nonexistent", NULL};
+	struct proc_fd_map fds[60];
+	struct proc_spawn s = {.argv = argv, .fds = fds, .n_fds = 60, .cgroup_fd = -1};
+	_cleanup_close_ int a = letter('a');
+	pid_t pid;
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		fds[i] = (struct proc_fd_map){a, i};
+	assert_int_equal(proc_spawn(&s, &pid, NULL, NULL), -ENOENT);
+}
+
 static void path_may_differ_from_argv0(void **state)
 {
 	char *argv[] = {(char *)"hook-name", (char *)"-c", (char *)"test $0 = hook-name", NULL};
@@ -418,6 +433,7 @@ int main(void)
 		cmocka_unit_test(standard_streams_may_be_exchanged),
 		cmocka_unit_test(wrong_maps_are_refused),
 		cmocka_unit_test(failing_exec_is_told_at_once),
+		cmocka_unit_test(failing_exec_is_told_under_a_full_map),
 		cmocka_unit_test(path_may_differ_from_argv0),
 		cmocka_unit_test(signals_are_as_new),
 		cmocka_unit_test(environment_and_session),
