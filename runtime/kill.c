@@ -22,8 +22,7 @@ static int signal_rest(struct sandbox *s, int sig, struct err *e)
 	_cleanup_free_ pid_t *pids = NULL;
 	size_t n = 0;
 
-	if (sandbox_need_cgroup(s, NULL) < 0 || !s->cgroup || cg_is_null(s->cgroup) ||
-	    cg_pids(s->cgroup, &pids, &n, NULL) < 0 || n == 0)
+	if (!sandbox_has_cgroup(s) || cg_pids(s->cgroup, &pids, &n, NULL) < 0 || n == 0)
 		return not_running(e);
 	return cg_signal_all(s->cgroup, sig, e);
 }
@@ -31,7 +30,7 @@ static int signal_rest(struct sandbox *s, int sig, struct err *e)
 /* v1 delivers nothing to frozen processes; runc lets SIGKILL through all the same. */
 static void thaw_for_kill(struct sandbox *s)
 {
-	if (sandbox_need_cgroup(s, NULL) == 0 && s->cgroup && !cg_is_null(s->cgroup))
+	if (sandbox_has_cgroup(s))
 		(void)cg_freeze(s->cgroup, false, NULL);
 }
 

@@ -138,13 +138,18 @@ int sandbox_need_cgroup(struct sandbox *s, struct err *e)
 	return r;
 }
 
+bool sandbox_has_cgroup(struct sandbox *s)
+{
+	return sandbox_need_cgroup(s, NULL) == 0 && s->cgroup && !cg_is_null(s->cgroup);
+}
+
 enum rt_status sandbox_status(struct sandbox *s)
 {
-	struct cg_host *host = NULL;
+	bool frozen = false;
 
 	if (!pidfd_has_ended(s->pidfd) && s->state.saved != RT_CREATING)
-		(void)rt_cgroups(s->ctx, &host, NULL);
-	return state_status_by(&s->dir, &s->state, s->pidfd, host);
+		frozen = sandbox_has_cgroup(s) && cg_is_frozen(s->cgroup);
+	return state_status_by(&s->dir, &s->state, s->pidfd, frozen);
 }
 
 int sandbox_save(struct sandbox *s, enum rt_status status, struct err *e)
@@ -171,8 +176,7 @@ int sandbox_kill(struct sandbox *s, struct err *e)
 	if (r < 0 && r != -ESRCH)
 		return r;
 	/* v1 delivers nothing to a frozen process, not even this. */
-	if (sandbox_need_cgroup(s, NULL) == 0 && s->cgroup && !cg_is_null(s->cgroup) &&
-	    cg_is_frozen(s->cgroup))
+	if (sandbox_has_cgroup(s) && cg_is_frozen(s->cgroup))
 		(void)cg_freeze(s->cgroup, false, NULL);
 	r = proc_wait_exit(s->pidfd, KILL_WAIT_MSEC, e);
 	if (r < 0)
@@ -190,8 +194,7 @@ void sandbox_explain_oom(struct sandbox *s, struct err *e)
 
 	if (limit == CG_UNSET)
 		limit = s->config.limits.memory_bytes; /* opened, not created, in this process */
-	if (limit < 0 || sandbox_need_cgroup(s, NULL) < 0 || !s->cgroup || cg_is_null(s->cgroup) ||
-	    cg_oom_kills(s->cgroup) == 0)
+	if (limit < 0 || !sandbox_has_cgroup(s) || cg_oom_kills(s->cgroup) == 0)
 		return;
 	err_set(e, ERR_LIMIT, ENOMEM, "out of memory during set-up (limit %s)",
 		str_size((uint64_t)limit, text));

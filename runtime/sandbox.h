@@ -27,6 +27,9 @@ int sandbox_need_config(struct sandbox *s, struct err *e);
 /* Open the cgroup unless it is open. Success with s->cgroup NULL: it has none. */
 int sandbox_need_cgroup(struct sandbox *s, struct err *e);
 
+/* It has one of its own, and s->cgroup is that. */
+bool sandbox_has_cgroup(struct sandbox *s);
+
 /* What is true now; cheaper than state_status() as it uses the handles. */
 enum rt_status sandbox_status(struct sandbox *s);
 

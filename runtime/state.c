@@ -71,13 +71,14 @@ static enum rt_status status_without_host(const struct state_dir *d, const struc
 	return RT_STOPPED;
 }
 
-bool state_is_frozen(struct cg_host *host, const struct state *s)
+static bool is_frozen(const struct state *s)
 {
+	_cleanup_(cg_host_freep) struct cg_host *host = NULL;
 	_cleanup_(cg_freep) struct cgroup *g = NULL;
 
 	if (!s->cgroup_path || s->cgroup_path[0] == '\0')
 		return false;
-	if (cg_open(host, s->cgroup_path, &g, NULL) < 0)
+	if (cg_host_open(&host, NULL) < 0 || cg_open(host, s->cgroup_path, &g, NULL) < 0)
 		return false;
 	return !cg_is_null(g) && cg_is_frozen(g);
 }
@@ -90,26 +91,25 @@ bool pidfd_has_ended(int pidfd)
 }
 
 enum rt_status state_status_by(const struct state_dir *d, const struct state *s, int pidfd,
-			       struct cg_host *host)
+			       bool frozen)
 {
 	if (pidfd_has_ended(pidfd))
 		return status_without_host(d, s);
 	if (s->saved == RT_CREATING)
 		return RT_CREATING;
-	if (host && state_is_frozen(host, s))
+	if (frozen)
 		return RT_PAUSED;
 	return gate_is_waiting(d->fd) ? RT_CREATED : RT_RUNNING;
 }
 
 enum rt_status state_status(const struct state_dir *d, const struct state *s)
 {
-	_cleanup_(cg_host_freep) struct cg_host *host = NULL;
 	_cleanup_close_ int pidfd = -1;
+	bool frozen;
 
 	if (s->host.pid > 0)
 		pidfd = proc_open(&s->host, NULL);
 	/* Only a live one can be frozen: spare the dead ones the look at the host's cgroups. */
-	if (pidfd >= 0 && s->saved != RT_CREATING)
-		(void)cg_host_open(&host, NULL);
-	return state_status_by(d, s, pidfd, host);
+	frozen = pidfd >= 0 && s->saved != RT_CREATING && is_frozen(s);
+	return state_status_by(d, s, pidfd, frozen);
 }

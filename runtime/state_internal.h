@@ -23,12 +23,10 @@ int rt_status_parse(const char *name, enum rt_status *ret);
 
 /* The process behind pidfd ended; -1 counts as ended. */
 bool pidfd_has_ended(int pidfd);
-/* Its cgroup exists and is frozen. */
-bool state_is_frozen(struct cg_host *host, const struct state *s);
-/* state_status() with handles that the caller has already: the host process's pidfd or -1; the
- * host's cgroups or NULL, then nothing counts as paused. */
+/* state_status() by what the caller knows already: the host process's pidfd or -1; whether its
+ * cgroup is frozen. */
 enum rt_status state_status_by(const struct state_dir *d, const struct state *s, int pidfd,
-			       struct cg_host *host);
+			       bool frozen);
 
 /* state_dir.c: usable as the name of a directory. ERR_INVALID. */
 int state_check_id(const char *id, struct err *e);
