@@ -169,7 +169,9 @@ static int remove_through_another_namespace(void *arg)
 	snprintf(bind, sizeof(bind), "%s/t/sub/bind", scratch.path);
 	if (mount(host, bind, NULL, MS_BIND, NULL) < 0)
 		return 2;
-	if (unshare(CLONE_NEWNS) < 0 || umount2(bind, 0) < 0)
+	/* The descriptor keeps the first namespace, and with it its mounts, alive. */
+	if (open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC) < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    umount2(bind, 0) < 0)
 		return 3;
 	if (path_remove_tree_at(scratch.fd, "t", &e) != -EBUSY)
 		return 4;
