@@ -108,7 +108,7 @@ static inline int fixture_setup(void **state)
 	assert_int_equal(pipe2(f->out, O_CLOEXEC), 0);
 	/* What a killed creator leaves behind comes to us. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	alarm(120);
+	limit_time(120);
 	*state = f;
 	return 0;
 }

@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +23,29 @@
 struct scratch {
 	char path[64];
 };
+
+/* Whatever hangs ends its test as a failure, so that the tear-down still happens. */
+static inline void time_is_up(int sig)
+{
+	(void)sig;
+	fail_msg("time is up");
+}
+
+static inline void limit_time(unsigned seconds)
+{
+	signal(SIGALRM, time_is_up);
+	alarm(seconds);
+}
+
+/* fork() whose child does not outlive the test program. */
+static inline pid_t fork_tied(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	return pid;
+}
 
 static inline struct scratch *scratch_new(void)
 {

@@ -30,39 +30,42 @@ static void each_kind_runs_in_its_time_with_its_state(void **state)
 		hooks, sizeof(hooks),
 		"{\"prestart\":[" HOOK(
 			"echo prestart $(%2$s) >> %1$s") "],"
-							 "\"createRuntime\":[" HOOK("echo "
-										    "createRuntime "
-										    "$(%2$s) >> "
-										    "%1$s") "," HOOK(
-								 "echo second >> %1$s") "],"
-											"\"createCo"
-											"ntainer\":"
-											"[" HOOK(
-												"ec"
-												"ho"
-												" c"
-												"re"
-												"at"
-												"eC"
-												"on"
-												"ta"
-												"in"
-												"er"
-												" $"
-												"(%"
-												"2$"
-												"s)"
-												" >"
-												"> "
-												"%1"
-												"$"
-												"s") "],"
-												     "\"startContainer\":[{\"path\":\"/bin/busybox\",\"args\":[\"sh\",\"-c\","
-												     "\"cat > /tmp/startContainer\"]}],"
-												     "\"poststart\":[" HOOK(
-													     "echo poststart $(%2$s) >> %1$s") "],"
-																	       "\"poststop\":[" HOOK(
-																		       "echo poststop $(%2$s) >> %1$s") "]}",
+							 "\"createRuntime\":[" HOOK(
+								 "echo "
+								 "createRuntime "
+								 "$(%2$s) >> "
+								 "%1$s") "," HOOK("echo second >> "
+										  "%1$s") "],"
+											  "\"create"
+											  "Co"
+											  "ntainer"
+											  "\":"
+											  "[" HOOK(
+												  "ec"
+												  "ho"
+												  " c"
+												  "re"
+												  "at"
+												  "eC"
+												  "on"
+												  "ta"
+												  "in"
+												  "er"
+												  " $"
+												  "(%"
+												  "2$"
+												  "s)"
+												  " >"
+												  "> "
+												  "%1"
+												  "$"
+												  "s") "],"
+												       "\"startContainer\":[{\"path\":\"/bin/busybox\",\"args\":[\"sh\",\"-c\","
+												       "\"cat > /tmp/startContainer\"]}],"
+												       "\"poststart\":[" HOOK(
+													       "echo poststart $(%2$s) >> %1$s") "],"
+																		 "\"poststop\":[" HOOK(
+																			 "echo poststop $(%2$s) >> %1$s") "]}",
 		log_path(f), FIELDS);
 	s = create_ok(f, &(struct bundle){.args = "[\"sleep\",\"1000\"]", .hooks = hooks});
 	start_ok(s);

@@ -107,7 +107,7 @@ static void created_by_one_started_by_another(void **state)
 	int status;
 
 	write_bundle(f, &b);
-	creator = fork();
+	creator = fork_tied();
 	if (creator == 0) {
 		struct rt_create_request r = request_of(f);
 
@@ -416,7 +416,7 @@ static void deleted_while_a_hook_of_its_creation_runs(void **state)
 	write_bundle(f, &(struct bundle){.args = SLEEP, .hooks = hooks});
 	ready = open(scratch_path(f->dir, 1, "ready"), O_RDWR | O_CLOEXEC);
 	go = open(scratch_path(f->dir, 1, "go"), O_RDWR | O_CLOEXEC);
-	deleter = fork();
+	deleter = fork_tied();
 	if (deleter == 0) {
 		bool creating = read(ready, word, 1) == 1 && status_of(f) == RT_CREATING;
 		/* Without force it is refused. */
@@ -453,7 +453,7 @@ static void two_deletes_run_the_hooks_once(void **state)
 	assert_int_equal(rt_wait(s, &status, NULL), 0);
 	rt_close(s);
 	for (int i = 0; i < 2; i++) {
-		pids[i] = fork();
+		pids[i] = fork_tied();
 		if (pids[i] == 0)
 			_exit(rt_delete(&f->ctx, f->id, true, NULL) < 0);
 	}

@@ -51,6 +51,7 @@ static pid_t start_workload(const struct wish *w, int *ret_master)
 		pid = forkpty(ret_master, NULL, NULL, &size);
 	}
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		proc_reset_signals();
 		execl("/bin/busybox", "sh", "-c", w->script, NULL);
 		_exit(127);
@@ -99,7 +100,7 @@ static struct stage begin(const struct wish *w)
 	assert_true(s.told != MAP_FAILED);
 	assert_int_equal(openpty(&s.outer, &s.outer_slave, NULL, NULL, &size), 0);
 	fcntl(s.outer, F_SETFD, FD_CLOEXEC);
-	s.relay = fork();
+	s.relay = fork_tied();
 	if (s.relay == 0) {
 		close(s.outer);
 		relay_child(&s, w);
@@ -152,7 +153,7 @@ static void type(const struct stage *s, const char *text)
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
+	limit_time(60);
 	return 0;
 }
 

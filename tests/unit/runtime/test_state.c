@@ -22,7 +22,7 @@ static int setup(void **state)
 {
 	*state = scratch_new();
 	/* A lock that is never given would hang the run. */
-	alarm(60);
+	limit_time(60);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ static void concurrent_writers_lose_nothing_and_readers_see_whole_files(void **s
 	state_done(&s);
 	state_dir_unlock(&d);
 	for (int i = 0; i < 2; i++) {
-		pids[i] = fork();
+		pids[i] = fork_tied();
 		if (pids[i] == 0)
 			_exit(count_up(root));
 	}
@@ -253,7 +253,7 @@ static void a_child_that_inherited_it_does_not_keep_the_lock(void **state)
 	pid_t pid;
 
 	assert_int_equal(pipe(hold), 0);
-	pid = fork();
+	pid = fork_tied();
 	if (pid == 0) {
 		char c;
 
@@ -391,7 +391,7 @@ static void status_follows_the_very_process(void **state)
 {
 	struct state_dir d = make(*state, "c1");
 	struct state s = {.saved = RT_CREATED, .exit_code = -1};
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 	siginfo_t si;
 	int gate;
 
@@ -429,7 +429,7 @@ static void delete_leaves_a_reused_pid_alone(void **state)
 	struct state s = full_state("c1");
 	struct rt_ctx ctx;
 	struct err e = ERR_INIT;
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		pause();
@@ -516,7 +516,7 @@ static void the_default_root_depends_on_who_asks(void **state)
 	assert_int_equal(rt_ctx_init(&ctx, NULL, NULL, NULL), 0);
 	assert_string_equal(ctx.root, "/run/insula");
 	rt_ctx_done(&ctx);
-	pid = fork();
+	pid = fork_tied();
 	if (pid == 0)
 		_exit(as_nobody());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
