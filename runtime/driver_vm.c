@@ -186,9 +186,15 @@ static int vm_exec(struct sandbox *s, const struct rt_exec_request *q, pid_t *re
 
 static int vm_signal(struct sandbox *s, int sig, bool all, struct err *e)
 {
+	uint32_t flags = all ? CONTROL_ALL : 0;
+
 	if (sig == SIGKILL)
 		return proc_signal(s->pidfd, SIGKILL, e);
-	return control_request(s->dir.fd, CONTROL_SIGNAL, sig, all ? CONTROL_ALL : 0, e);
+	/* In a paused sandbox a signal waits until it goes on, as it does for a frozen container. */
+	if (sandbox_need_cgroup(s, NULL) == 0 && s->cgroup && !cg_is_null(s->cgroup) &&
+	    cg_is_frozen(s->cgroup))
+		return control_post(s->dir.fd, CONTROL_SIGNAL, sig, flags, e);
+	return control_request(s->dir.fd, CONTROL_SIGNAL, sig, flags, e);
 }
 
 static int freeze(struct sandbox *s, bool frozen, struct err *e)

@@ -17,7 +17,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 
-#define BACKLOG 64
+#define BACKLOG    64
+#define ANSWER_SEC 30
 
 /* What travels: the fixed part, and an error value behind it in CONTROL_ERROR. */
 struct wire {
@@ -166,18 +167,33 @@ int control_recv(int fd, struct control_message *ret, struct err *e)
 	return 0;
 }
 
+int control_post(int statefd, enum control_type type, int32_t value, uint32_t flags, struct err *e)
+{
+	struct control_message m = CONTROL_MESSAGE(type, .value = value, .flags = flags);
+	_cleanup_close_ int fd = control_connect(statefd, e);
+
+	return fd < 0 ? fd : control_send(fd, &m, NULL, e);
+}
+
 int control_request(int statefd, enum control_type type, int32_t value, uint32_t flags,
 		    struct err *e)
 {
 	struct control_message m = CONTROL_MESSAGE(type, .value = value, .flags = flags);
+	const struct timeval patience = {.tv_sec = ANSWER_SEC};
 	_cleanup_close_ int fd = control_connect(statefd, e);
 	int r;
 
 	if (fd < 0)
 		return fd;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+		return err_sys(e, errno, "control socket");
 	r = control_send(fd, &m, NULL, e);
 	if (r == 0)
 		r = control_recv(fd, &m, e);
+	if (r == -EAGAIN)
+		return err_set(e, ERR_STATE, ETIMEDOUT,
+			       "the microVM's monitor process did not answer within %d seconds",
+			       ANSWER_SEC);
 	if (r < 0)
 		return r;
 	control_message_done(&m);

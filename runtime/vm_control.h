@@ -70,6 +70,9 @@ int control_send(int fd, const struct control_message *m, const struct err *erro
  * returned. */
 int control_recv(int fd, struct control_message *ret, struct err *e);
 
-/* Connect, ask, wait for CONTROL_OK. */
+/* Connect and ask, without waiting for the answer: a frozen monitor acts when it is thawed. */
+int control_post(int statefd, enum control_type type, int32_t value, uint32_t flags, struct err *e);
+
+/* Connect, ask, wait for CONTROL_OK. -ETIMEDOUT after a time that only a stopped monitor needs. */
 int control_request(int statefd, enum control_type type, int32_t value, uint32_t flags,
 		    struct err *e);

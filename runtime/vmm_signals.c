@@ -17,8 +17,7 @@
 
 /* About ourselves: faults, our children, a peer that closed its pipe. */
 static const int own_signals[] = {
-	SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGTRAP, SIGSYS,
-	SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU, SIGTSTP,
+	SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGCHLD, SIGPIPE,
 };
 
 int vmm_signals_open(struct err *e)
