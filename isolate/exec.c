@@ -11,9 +11,10 @@
  *	                                    SYNC_CONSOLE + fd (only with a terminal)
  *	                                    SYNC_STARTED, exec: end of the channel
  *
- * The root directory afterwards is that of the mount namespace, which is the container's own after
- * pivot_root and, where the tree was moved onto "/", that tree: setns(2) goes to the topmost mount.
- * Where init itself has moved its root since is its own affair.
+ * setns(2) leaves us in the root directory of the mount *namespace*. That is the container's only where
+ * the runtime itself had the namespace's root: on a host that runs in a chroot (a rescue system, an
+ * initramfs) pivot_root(2) moves what is at the chroot, and the namespace's root stays the host's. So
+ * the root directory is taken from init, by descriptor, opened before anything is joined.
  *
  * The cgroup namespace is joined with the others: unlike a new one, which is rooted in the group of
  * whoever makes it, one that exists does not depend on where we are when we join.
@@ -43,6 +44,7 @@ static const char peer[] = "the exec'd process";
 struct exec_plan {
 	const struct iso_exec_params *params;
 	uint64_t flags; /* CLONE_NEW* of the namespaces that are the container's */
+	int root_fd;    /* init's root directory; -1: the mount namespace is not the container's */
 };
 
 /* ---- joining (in the intermediate) ------------------------------------------------------------ */
@@ -68,9 +70,8 @@ static int join_by_path(const struct exec_plan *plan, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-static int exec_join(void *arg, struct err *e)
+static int join_namespaces(const struct exec_plan *plan, struct err *e)
 {
-	const struct exec_plan *plan = arg;
 	int pidfd = plan->params->init_pidfd, flags = (int)plan->flags;
 
 	if (flags == 0 || setns(pidfd, flags) == 0)
@@ -83,6 +84,29 @@ static int exec_join(void *arg, struct err *e)
 	    setns(pidfd, flags & ~CLONE_NEWUSER) == 0 && setns(pidfd, CLONE_NEWUSER) == 0)
 		return 0;
 	return err_sys(e, errno, "join the container's namespaces");
+}
+
+static int exec_join(void *arg, struct err *e)
+{
+	const struct exec_plan *plan = arg;
+	int r = join_namespaces(plan, e);
+
+	if (r < 0 || plan->root_fd < 0)
+		return r;
+	if (fchdir(plan->root_fd) < 0 || chroot(".") < 0)
+		return err_sys(e, errno, "enter the container's root directory");
+	return 0;
+}
+
+/* In the creator. Init must still live after the look, or the number may have been another's. */
+static int open_root(struct exec_plan *plan, struct err *e)
+{
+	const struct iso_exec_params *p = plan->params;
+
+	if (!(plan->flags & CLONE_NEWNS))
+		return 0;
+	plan->root_fd = ns_open_root(p->init_pid, e);
+	return plan->root_fd < 0 ? plan->root_fd : proc_signal(p->init_pidfd, 0, e);
 }
 
 /* ---- the process ------------------------------------------------------------------------------ */
@@ -238,7 +262,7 @@ static int await_exec(struct iso_init *i, struct err *e)
 
 int iso_exec_spawn(const struct iso_exec_params *p, struct iso_init *ret, struct err *e)
 {
-	struct exec_plan plan = {.params = p};
+	struct exec_plan plan = {.params = p, .root_fd = -1};
 	struct spawn s = {
 		.what = peer,
 		.cgroup_fd = p->cgroup_fd,
@@ -253,10 +277,13 @@ int iso_exec_spawn(const struct iso_exec_params *p, struct iso_init *ret, struct
 	if (r < 0)
 		return r;
 	r = init_ended(p, 0) ? -ESRCH : plan_flags(&plan, e);
+	if (r == 0)
+		r = open_root(&plan, e);
 	if (r == 0) {
 		s.cgroup_early = plan.flags & CLONE_NEWUSER;
 		r = spawn_process(&s, &i, e);
 	}
+	plan.root_fd = fd_close(plan.root_fd);
 	if (r == 0)
 		r = let_go(&plan, &i, e);
 	if (r == 0)

@@ -113,6 +113,16 @@ int ns_is_ours(enum iso_ns ns, int fd, struct err *e)
 	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+int ns_open_root(pid_t pid, struct err *e)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, errno, "open the root directory of process %d", (int)pid) : fd;
+}
+
 /* ---- id maps ---------------------------------------------------------------------------------- */
 
 static bool ranges_meet(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)

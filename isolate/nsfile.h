@@ -10,3 +10,7 @@ int ns_open_path(enum iso_ns ns, const char *path, struct err *e);
 
 /* 1 when fd is the calling process's own namespace, 0 when not, or -errno. */
 int ns_is_ours(enum iso_ns ns, int fd, struct err *e);
+
+/* Open the root directory of a process (O_PATH). The caller checks afterwards that the number still is that
+ * process's. Returns an fd or -errno. */
+int ns_open_root(pid_t pid, struct err *e);
