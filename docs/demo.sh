@@ -28,7 +28,7 @@ job='
 	echo "process:    $$ of $(ls -d /proc/[0-9]* | wc -l), user $(id -un), network $(ls /sys/class/net | tr "\n" " ")"
 	echo "packages:   $(grep -c ^Package: /var/lib/dpkg/status), $(gzip -c /var/lib/dpkg/status | wc -c) bytes packed"
 	echo "digest:     $(sha256sum /var/lib/dpkg/status | cut -c1-16)"
-	rm -rf /usr/share/doc && echo "vandalism:  /usr/share/doc is gone, for me"
+	rm -rf /etc/apt && echo "vandalism:  /etc/apt is gone, for me"
 	cat /etc/shadow >/dev/null 2>&1 && [ -s /etc/shadow ] && echo "secret:     readable!" || echo "secret:     /etc/shadow is hidden"
 '
 
@@ -39,7 +39,7 @@ say "2. The same command line with --vm: it runs under a kernel of its own"
 timed insula run --vm --rm --memory 512m --cpus 1 --rootfs / sh -c "$job"
 
 say "3. The host is as it was"
-[ -d /usr/share/doc ] && echo "/usr/share/doc is there; digest $(sha256sum /var/lib/dpkg/status | cut -c1-16)"
+[ -d /etc/apt ] && echo "/etc/apt is there; digest $(sha256sum /var/lib/dpkg/status | cut -c1-16)"
 
 say "4. Exit codes and signals are the same in both kinds"
 for vm in "" --vm; do
