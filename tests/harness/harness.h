@@ -21,6 +21,8 @@ struct world {
 	char state[96];  /* state root below it, for --root */
 	char rootfs[96]; /* busybox root file system */
 	char insula[512], oci[512];
+	char faults_oci
+		[512]; /* insula-oci with fault points (base/fault.h); "" when it was not built */
 };
 
 /* Group set-up and tear-down for cmocka; *state is the struct world. The tear-down deletes by force what
@@ -64,9 +66,37 @@ bool read_until(int fd, const char *needle, char *buf, size_t size, int timeout_
 /* argv from words; NULL-terminated, static storage of the caller's scope. */
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* What exists outside: mounts of our namespace, cgroups with "insula" or the world's ids in their name, processes of ours,
- * entries of the state root. */
+/* `insula-oci --root STATE words…` and `insula --root STATE words…` in this world. */
+struct run_result run_oci(const struct world *w, const char *const *words);
+struct run_result run_insula(const struct world *w, const char *const *words);
+/* The same words as an argv for start() and run(). Valid until the next call. */
+const char *const *oci_argv(const struct world *w, const char *const *words);
+const char *const *insula_argv(const struct world *w, const char *const *words);
+/* Fails the test with the whole result unless the exit code is `code`, standard output is exactly `out`
+ * and standard error contains `err` (NULL: not looked at). Frees the result. */
+void expect_result(struct run_result r, int code, const char *out, const char *err);
+/* The same of an error as a user should meet it: one or two lines without control characters on standard
+ * error, that contain each of the `words` (separated by '|'); nothing on standard output. */
+void expect_error(struct run_result r, int code, const char *words);
+
+/* ---- bundles ---------------------------------------------------------------------------- */
+
+/* Write DIR/bundle-NAME/config.json: what `spec` writes, with the world's root file system, no terminal,
+ * `command` for "sh -c", and then the changes: pairs of a path as in tests/include/oci_document.h and a
+ * JSON text ("null" removes), NULL-terminated. Returns the directory, valid until the next 8 calls. */
+const char *bundle(const struct world *w, const char *name, const char *command,
+		   const char *const *changes);
+#define CHANGES(...) ARGV(__VA_ARGS__)
+
+/* A member of `insula-oci state ID`, as text; "" when there is none or the command failed. Caller frees. */
+char *oci_state(const struct world *w, const char *id, const char *member);
+/* Fails the test unless the status becomes `status` within a minute. */
+void expect_status(const struct world *w, const char *id, const char *status);
+
+/* What exists outside: mounts of our namespace, groups of sandboxes, processes of ours, our own descriptors, entries of
+ * the state root. Groups that only processes live in which have nothing to do with this world are others'. */
 struct snapshot {
+	const struct world *world;
 	char *text;
 };
 struct snapshot snapshot_take(const struct world *w);

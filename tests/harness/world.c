@@ -137,6 +137,9 @@ int world_setup(void **state)
 	snprintf(w->rootfs, sizeof(w->rootfs), "%s/rootfs", w->dir);
 	build_path("insula", w->insula, sizeof(w->insula));
 	build_path("insula-oci", w->oci, sizeof(w->oci));
+	build_path("faults/insula-oci", w->faults_oci, sizeof(w->faults_oci));
+	if (access(w->faults_oci, X_OK) < 0)
+		w->faults_oci[0] = '\0';
 	make_rootfs(w->rootfs);
 	*state = w;
 	return 0;

@@ -13,16 +13,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* eat MIB: touch so much memory, page by page. */
+/* eat MIB: touch so much memory, page by page. In small pieces, since a kernel may refuse a large one at once
+ * (overcommit heuristics), which is not what a limit does. */
 static int eat(const char *mib)
 {
-	size_t size = strtoul(mib, NULL, 10) << 20;
-	volatile char *p = malloc(size);
+	enum { PIECE = 1 << 20 };
 
-	if (!p)
-		return 1;
-	for (size_t i = 0; i < size; i += 4096)
-		p[i] = 1;
+	for (unsigned long n = strtoul(mib, NULL, 10); n > 0; n--) {
+		volatile char *p = malloc(PIECE);
+
+		if (!p)
+			return 1;
+		for (size_t i = 0; i < PIECE; i += 4096)
+			p[i] = 1;
+	}
 	puts("ate it");
 	return 0;
 }
