@@ -216,16 +216,9 @@ static int step_inner(struct creation *c, struct err *e)
 
 static int step_created(struct creation *c, struct err *e)
 {
-	struct sandbox *s = c->s;
-	int r = state_dir_lock(&s->dir, e);
+	int r = state_dir_lock(&c->s->dir, e);
 
-	if (r == -ENOENT) {
-		c->dir_made = false;
-		return err_set(e, ERR_STATE, ECANCELED, "deleted by another process meanwhile");
-	}
-	if (r < 0)
-		return r;
-	return sandbox_save(s, RT_CREATED, e);
+	return r < 0 ? r : sandbox_save(c->s, RT_CREATED, e);
 }
 
 static int step_pid_file(struct creation *c, struct err *e)
@@ -275,6 +268,19 @@ static int run_steps(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* Is what we made still ours? A delete while the lock was dropped killed the host process, which is
+ * what the failed step saw; the reason is this. */
+static void lock_for_undo(struct creation *c, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!c->dir_made || c->s->dir.locked || state_dir_lock(&c->s->dir, &why) == 0)
+		return;
+	c->dir_made = false;
+	if (why.kind == ERR_NOT_FOUND)
+		err_set(e, ERR_STATE, ECANCELED, "deleted by another process meanwhile");
+}
+
 int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **ret, struct err *e)
 {
 	struct creation c = {.ctx = ctx, .request = r, .s = sandbox_new(ctx)};
@@ -295,8 +301,7 @@ int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **
 		return 0;
 	}
 	sandbox_explain_oom(c.s, e);
-	if (c.dir_made && !c.s->dir.locked)
-		c.dir_made = state_dir_lock(&c.s->dir, NULL) == 0;
+	lock_for_undo(&c, e);
 	undo_run(&c.s->undo);
 	rt_close(c.s);
 	return err_wrap(e, "create '%s'", r->id ? r->id : "");

@@ -427,6 +427,7 @@ static void deleted_while_a_hook_of_its_creation_runs(void **state)
 		_exit(creating && plain < 0 && forced == 0 ? 0 : 1);
 	}
 	assert_true(rt_create(&f->ctx, &r, &s, &e) < 0);
+	assert_non_null(strstr(e.text, "deleted by another process"));
 	assert_int_equal(waitpid(deleter, &status, 0), deleter);
 	assert_int_equal(status, 0);
 	assert_int_equal(count_entries(f->root), 0);

@@ -69,6 +69,7 @@ static _Noreturn void relay_child(struct stage *s, const struct wish *w)
 
 	/* A test may signal as soon as the workload speaks; the relay finds it pending. */
 	sigfillset(&all);
+	sigdelset(&all, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	setsid();
 	ioctl(s->outer_slave, TIOCSCTTY, 0);
