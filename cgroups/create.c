@@ -61,6 +61,17 @@ static int enable_failed(int r, enum cg_ctl c, const char *level, struct err *e)
 	}
 }
 
+/* The kernel refuses to hand a domain controller (memory, io) down from such a group with EBUSY; but
+ * cpu or pids alone it accepts, and turns the group into the root of a threaded subtree in which no
+ * sandbox can live. So we look before. The root of the hierarchy, which has no type, is exempt. */
+static bool has_own_processes(int fd)
+{
+	_cleanup_free_ char *procs = NULL;
+
+	return cg_file_exists(fd, "cgroup.type") &&
+	       cg_file_slurp(fd, "cgroup.procs", &procs, NULL) == 0 && procs[0];
+}
+
 /* Enable what is missing below `fd`. What is not required may fail: then it is just not there. */
 static int enable(const struct making *m, int fd, const char *level, struct err *e)
 {
@@ -84,7 +95,15 @@ static int enable(const struct making *m, int fd, const char *level, struct err 
 		strcat(words, words[0] ? " +" : "+");
 		strcat(words, cg_ctl_name((enum cg_ctl)c, true));
 	}
-	if (!missing || cg_file_write(fd, "cgroup.subtree_control", words, NULL) == 0)
+	if (!missing)
+		return 0;
+	if (has_own_processes(fd)) {
+		for (int c = 0; c < CG_CTL_COUNT; c++)
+			if (missing & m->required & CG_BIT(c))
+				return enable_failed(-EBUSY, (enum cg_ctl)c, level, e);
+		return 0;
+	}
+	if (cg_file_write(fd, "cgroup.subtree_control", words, NULL) == 0)
 		return 0;
 	/* One refusal refuses the whole line: find out which. */
 	for (int c = 0; c < CG_CTL_COUNT; c++) {

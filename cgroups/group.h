@@ -56,6 +56,9 @@ struct cg_backend;
 
 #define CG_HIER_MAX 24
 
+/* Deeper than any container nests; a bound, since a hostile one could nest without end. */
+#define CG_DEPTH_MAX 256
+
 /* One mounted hierarchy. */
 struct cg_hier {
 	char *mount_point;

@@ -16,9 +16,6 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-/* Deeper than any container nests; a bound, since a hostile one could nest without end. */
-#define CG_DEPTH_MAX 256
-
 static int push(struct cg_pidlist *out, pid_t pid)
 {
 	if (out->n == out->cap) {

@@ -21,7 +21,6 @@
 #define REMOVE_TIMEOUT_USEC INT64_C(10000000)
 /* Without killing: only for processes that are just ending. */
 #define LINGER_TIMEOUT_USEC INT64_C(1000000)
-#define CG_DEPTH_MAX        256
 
 static int rmdir_at(int parent, const char *name)
 {

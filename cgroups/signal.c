@@ -6,9 +6,11 @@
  */
 #include "group.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "base/cleanup.h"
@@ -48,13 +50,39 @@ static int signal_unfrozen(struct cgroup *g, int sig, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-/* A v1 freezer holds even a killed process until it is thawed. */
+/* Takes fd. */
+static void thaw_tree(int fd, unsigned depth)
+{
+	_cleanup_closedir_ DIR *dir = fdopendir(fd);
+
+	if (!dir) {
+		close(fd);
+		return;
+	}
+	cg_file_write(fd, "freezer.state", "THAWED", NULL);
+	for (struct dirent *d = readdir(dir); depth > 0 && d; d = readdir(dir)) {
+		int child;
+
+		if (d->d_type != DT_DIR || d->d_name[0] == '.')
+			continue;
+		child = cg_dir_open_at(fd, d->d_name, NULL);
+		if (child >= 0)
+			thaw_tree(child, depth - 1);
+	}
+}
+
+/* A v1 freezer holds even a killed process until it is thawed, and each group below has a state of
+ * its own: a container that froze a group it made could else never be removed. */
 static void thaw_v1(struct cgroup *g)
 {
 	const struct cg_dir *d = cg_group_dir(g, CG_CTL_FREEZER);
+	int fd;
 
-	if (d && !d->hier->v2)
-		cg_file_write(d->fd, "freezer.state", "THAWED", NULL);
+	if (!d || d->hier->v2)
+		return;
+	fd = cg_dir_open_at(d->fd, "", NULL);
+	if (fd >= 0)
+		thaw_tree(fd, CG_DEPTH_MAX);
 }
 
 int cg_signal_all(struct cgroup *g, int sig, struct err *e)
@@ -72,6 +100,8 @@ int cg_signal_all(struct cgroup *g, int sig, struct err *e)
 	was_frozen = cg_is_frozen(g);
 	frozen = was_frozen || cg_freeze(g, true, NULL) == 0;
 	r = frozen ? signal_listed(g, sig, e) : signal_unfrozen(g, sig, e);
+	if (sig == SIGKILL)
+		thaw_v1(g);
 	if (frozen && (!was_frozen || sig == SIGKILL)) {
 		int thawed = cg_freeze(g, false, r < 0 ? NULL : e);
 

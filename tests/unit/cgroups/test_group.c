@@ -5,7 +5,9 @@
  */
 #include "view.h"
 
+#include <linux/sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define MIB (INT64_C(1) << 20)
 
@@ -228,6 +230,94 @@ static void body_none(struct ctx *c)
 	CHECK(e.kind == ERR_UNSUPPORTED && strstr(e.text, "no cgroup hierarchy is mounted"));
 }
 IN_VIEW(none, VIEW_NONE, body_none)
+
+/* ---- v2: states of parents ------------------------------------------------------------------------------- */
+
+static void put(const char *group, const char *file, const char *value)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/%s", group, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK(write(fd, value, strlen(value)) == (ssize_t)strlen(value));
+	close(fd);
+}
+
+/* The parent is threaded: no process could join a group made there. */
+static void body_threaded(struct ctx *c)
+{
+	struct err e = ERR_INIT;
+	struct cgroup *g = NULL;
+	char path[256];
+
+	/* By hand: where memory is handed down, no group can become threaded. */
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", c->top);
+	CHECK(mkdir(path, 0755) == 0);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", c->path);
+	CHECK(mkdir(path, 0755) == 0);
+	put(c->path, "cgroup.type", "threaded");
+	snprintf(path, sizeof(path), "%s/below", c->path);
+	CHECK(cg_create(c->host, path, NULL, &g, &e) < 0);
+	CHECK(e.kind == ERR_STATE && strstr(e.text, path) && strstr(e.text, "domain invalid"));
+	CHECK(strstr(e.hint, "threaded"));
+	CHECK(cg_open(c->host, path, &g, &e) == -ENOENT);
+}
+IN_VIEW(threaded_v2, VIEW_V2, body_threaded)
+
+/* The parent has processes: it cannot hand a controller down, and that is said with the way out. */
+static void body_busy_parent(struct ctx *c)
+{
+	struct cg_limits l = no_limits();
+	struct err e = ERR_INIT;
+	struct cgroup *g = NULL;
+	char path[256];
+	pid_t pid;
+
+	need_controller(c, "memory");
+	CHECK_OK(cg_create(c->host, c->path, NULL, &g, &e));
+	pid = sleeper(g);
+	cg_free(g);
+	snprintf(path, sizeof(path), "%s/below", c->path);
+	l.memory_bytes = 64 * MIB;
+	CHECK(cg_create(c->host, path, &l, &g, &e) == -EBUSY);
+	CHECK(e.kind == ERR_STATE && strstr(e.text, "memory controller"));
+	CHECK(strstr(e.text, c->path) && strstr(e.text, "processes"));
+	CHECK(strstr(e.hint, "sub-group"));
+	CHECK(cg_open(c->host, path, &g, &e) == -ENOENT);
+	/* Without limits nothing must be handed down, and the parent stays what it was. */
+	CHECK_OK(cg_create(c->host, path, NULL, &g, &e));
+	CHECK_OK(cg_attach(g, pid, &e));
+	cg_free(g);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+IN_VIEW(busy_parent_v2, VIEW_V2, body_busy_parent)
+
+/* A child born in the group, as clone3 with the borrowed descriptor does it. */
+static void body_born(struct ctx *c)
+{
+	struct err e = ERR_INIT;
+	struct cgroup *g = make(c, NULL);
+	struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
+	size_t n = 0;
+	pid_t *pids = NULL, pid;
+
+	args.cgroup = (uint64_t)cg_clone_fd(g);
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		for (;;)
+			pause();
+	CHECK(pid > 0);
+	CHECK_OK(cg_pids(g, &pids, &n, &e));
+	CHECK(n == 1 && pids[0] == pid);
+	free(pids);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cg_free(g);
+}
+IN_VIEW(born_v2, VIEW_V2, body_born)
 
 /* ---- joining and being there -------------------------------------------------------------------------- */
 
@@ -471,6 +561,27 @@ static void body_remove_frozen(struct ctx *c)
 }
 IN_ALL_VIEWS(removal_frozen, body_remove_frozen)
 
+/* A container that freezes a group of its own making cannot keep us from removing it. */
+static void body_remove_frozen_inner(struct ctx *c)
+{
+	struct err e = ERR_INIT;
+	struct cgroup *g = make(c, NULL), *inner = NULL;
+	char path[256];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/inner/most", c->path);
+	CHECK_OK(cg_create(c->host, path, NULL, &inner, &e));
+	pid = sleeper(inner);
+	CHECK_OK(cg_freeze(inner, true, &e));
+	cg_free(inner);
+	cg_free(g);
+	CHECK_OK(cg_remove(c->host, c->path, true, &e));
+	CHECK(is_gone(c));
+	CHECK(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGKILL);
+}
+IN_ALL_VIEWS(removal_frozen_inner, body_remove_frozen_inner)
+
 /* ---- memory in use -------------------------------------------------------------------------------------- */
 
 /* A child in the group that touches so much and then says so. False: it died before. */
@@ -591,7 +702,11 @@ int main(void)
 		ALL_VIEWS(freeze),
 		ALL_VIEWS(removal),
 		ALL_VIEWS(removal_frozen),
+		ALL_VIEWS(removal_frozen_inner),
 		cmocka_unit_test(shrink_v1),
+		cmocka_unit_test(threaded_v2),
+		cmocka_unit_test(busy_parent_v2),
+		cmocka_unit_test(born_v2),
 		ALL_VIEWS(oom),
 		ALL_VIEWS(stats_cpu),
 	};

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@
 
 enum view { VIEW_HOST, VIEW_V1, VIEW_V2, VIEW_NONE };
 
-#define EXIT_SKIP 77
+#define EXIT_SKIP    77
+#define BODY_SECONDS 60
 
 /* In the child: cmocka's asserts belong to the parent. */
 #define CHECK(cond)                                                                \
@@ -135,6 +137,9 @@ static inline int run_view(enum view v, void (*body)(struct ctx *c))
 	if (pid == 0) {
 		struct err e = ERR_INIT;
 
+		/* A body that hangs is a failure, and must not outlive the program. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(BODY_SECONDS);
 		show(v);
 		CHECK_OK(cg_host_open(&c.host, &e));
 		body(&c);
