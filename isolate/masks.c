@@ -27,10 +27,9 @@ struct mask {
 	bool attached;
 };
 
-static int mask_tmpfs(const struct inside *in, struct err *e)
+static int mask_tmpfs(const char *label, struct err *e)
 {
 	_cleanup_close_ int fs_fd = -1;
-	const char *label = in->config->mount_label;
 	int r;
 
 	fs_fd = mountfd_fs_open("tmpfs", e);
@@ -84,43 +83,43 @@ static int mask_put(struct mask *mask, int target_fd, struct err *e)
 }
 
 /* -ENOENT without an error: there is nothing to protect. */
-static int open_existing(const struct inside *in, const char *path, struct err *e)
+static int open_existing(int root_fd, const char *path, struct err *e)
 {
 	int fd;
 
 	if (path[0] != '/')
 		return err_invalid(e, "the path is not absolute");
-	fd = path_open_in_root(in->root_fd, path, O_PATH, 0, e);
+	fd = path_open_in_root(root_fd, path, O_PATH, 0, e);
 	if ((fd == -ENOENT || fd == -ENOTDIR) && e)
 		err_clear(e);
 	return fd == -ENOTDIR ? -ENOENT : fd;
 }
 
-static int mask_path(const struct inside *in, const char *path, struct mask *dirs,
+static int mask_path(int root_fd, const char *path, const char *label, struct mask *dirs,
 		     struct mask *others, struct err *e)
 {
 	_cleanup_close_ int fd = -1;
 	struct mask *mask;
 	struct stat st;
 
-	fd = open_existing(in, path, e);
+	fd = open_existing(root_fd, path, e);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "look at it");
 	mask = S_ISDIR(st.st_mode) ? dirs : others;
 	if (mask->fd < 0)
-		mask->fd = S_ISDIR(st.st_mode) ? mask_tmpfs(in, e) : mask_null(e);
+		mask->fd = S_ISDIR(st.st_mode) ? mask_tmpfs(label, e) : mask_null(e);
 	return mask->fd < 0 ? mask->fd : mask_put(mask, fd, e);
 }
 
 /* A copy of the path's own mounts, all of them read-only, over it. The copy keeps the flags. */
-static int readonly_path(const struct inside *in, const char *path, struct err *e)
+static int readonly_path(int root_fd, const char *path, struct err *e)
 {
 	_cleanup_close_ int fd = -1, tree_fd = -1;
 	int r;
 
-	fd = open_existing(in, path, e);
+	fd = open_existing(root_fd, path, e);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	tree_fd = open_tree(fd, "",
@@ -131,23 +130,28 @@ static int readonly_path(const struct inside *in, const char *path, struct err *
 	return r < 0 ? r : mountfd_attach(tree_fd, fd, e);
 }
 
-int inside_masks(struct inside *in, struct err *e)
+int iso_rootfs_hide(int root_fd, char *const *paths, const char *mount_label, struct err *e)
 {
 	struct mask dirs = {-1, false}, others = {-1, false};
-	char **p;
 	int r = 0;
 
-	for (p = in->config->readonly_paths; p && *p; p++) {
-		r = readonly_path(in, *p, e);
+	for (; paths && *paths && r == 0; paths++) {
+		r = mask_path(root_fd, *paths, mount_label, &dirs, &others, e);
 		if (r < 0)
-			return err_wrap(e, "read-only path '%s'", *p);
-	}
-	for (p = in->config->masked_paths; p && *p && r == 0; p++) {
-		r = mask_path(in, *p, &dirs, &others, e);
-		if (r < 0)
-			err_wrap(e, "masked path '%s'", *p);
+			err_wrap(e, "masked path '%s'", *paths);
 	}
 	cleanup_closep(&dirs.fd);
 	cleanup_closep(&others.fd);
 	return r;
+}
+
+int inside_masks(struct inside *in, struct err *e)
+{
+	for (char **p = in->config->readonly_paths; p && *p; p++) {
+		int r = readonly_path(in->root_fd, *p, e);
+
+		if (r < 0)
+			return err_wrap(e, "read-only path '%s'", *p);
+	}
+	return iso_rootfs_hide(in->root_fd, in->config->masked_paths, in->config->mount_label, e);
 }

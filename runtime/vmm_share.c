@@ -9,6 +9,10 @@
  * /run is a tmpfs of ours by then, so all names are short and known, nothing is left on the host,
  * and the host's sockets there are out of reach. Everything from the host is therefore opened first.
  *
+ * What the configuration hides is hidden here too, so that a guest kernel that ignores its orders does
+ * not find it in the shared tree: masked paths, and in a copy of the host's own system whatever lies
+ * under a tmpfs.
+ *
  * Read-only is enforced here, on the host's side of the file server: a guest that remounts its
  * side writable gains nothing (Kata's CVE-2026-24834). The guest still makes the mount points; where
  * the root is read-only, they are made here beforehand, as init does for a container before it
@@ -18,6 +22,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +128,29 @@ static int make_mount_points(const struct iso_config *c, const struct sources *s
 	return 0;
 }
 
+static bool is_kernel_file(const char *path)
+{
+	return str_has_prefix(path, "/proc/") || str_has_prefix(path, "/sys/");
+}
+
+static int hide(const struct iso_config *c, int rootfs, struct err *e)
+{
+	_cleanup_strv_ char **paths = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_mounts && r == 0; i++) {
+		const struct iso_mount *m = &c->mounts[i];
+
+		if (c->rootfs.kind == ISO_ROOTFS_THROWAWAY && m->type && STREQ(m->type, "tmpfs") &&
+		    !(m->flags & ISO_MOUNT_TMPCOPYUP))
+			r = strv_push(&paths, m->destination);
+	}
+	for (char **p = c->masked_paths; p && *p && r == 0; p++)
+		if (!is_kernel_file(*p))
+			r = strv_push(&paths, *p);
+	return r < 0 ? err_nomem(e) : iso_rootfs_hide(rootfs, paths, NULL, e);
+}
+
 static int open_rootfs(const struct iso_config *c, struct sources *s, const struct log_sink *log,
 		       struct err *e)
 {
@@ -135,8 +163,9 @@ static int open_rootfs(const struct iso_config *c, struct sources *s, const stru
 	for (size_t i = 0; readonly && readonly[i]; i++)
 		log_to(log, LOG_LEVEL_DEBUG, "'%s' cannot be written to, even for the moment",
 		       readonly[i]);
-	if (!c->rootfs.readonly)
-		return 0;
+	r = hide(c, s->rootfs, e);
+	if (r < 0 || !c->rootfs.readonly)
+		return r;
 	r = make_mount_points(c, s, e);
 	if (r == 0) {
 		/* The guest's form of a configuration always mounts something there. */

@@ -573,6 +573,52 @@ static void host_system(void **state)
 	assert_int_equal(access("/etc/insula-test-mark", F_OK), -1);
 }
 
+static int host_pid(const char *name)
+{
+	struct run_result r = run(&(struct run_spec){
+		.argv = ARGV(world->oci, "--root", world->state, "state", name)});
+	const char *at = strstr(r.out, "\"pid\":");
+	int pid = at ? atoi(at + 6) : 0;
+
+	run_result_done(&r);
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* What is hidden of the host's system is not even in the tree that the guest's kernel is handed: looked at
+ * through the namespace of the host process. */
+static void hidden_from_the_guest_kernel(void **state)
+{
+	int fd;
+	char buf[256] = "", path[128];
+	struct line l = {0};
+	struct stat st;
+
+	(void)state;
+	words(&l, ARGV(world->insula, "--root", world->state, "run", "--vm", "--rm"), NULL);
+	words(&l, ARGV("--name", "curious", "--rootfs", "/", "sh", "-c", "echo ready; sleep 600"),
+	      NULL);
+	pid_t pid = start(l.v, false, &fd);
+
+	assert_true(read_until(fd, "ready", buf, sizeof(buf), 120));
+	int monitor = host_pid("curious");
+
+	snprintf(path, sizeof(path), "/proc/%d/root/run/share/rootfs/etc/passwd", monitor);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	snprintf(path, sizeof(path), "/proc/%d/root/run/share/rootfs/etc/shadow", monitor);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(S_ISCHR(st.st_mode));
+	snprintf(path, sizeof(path), "/proc/%d/root/run/share/rootfs/root", monitor);
+	struct run_result r = run(&(struct run_spec){.argv = ARGV("/bin/ls", "-A", path)});
+
+	assert_string_equal(r.out, "");
+	run_result_done(&r);
+	expect(insula(ARGV("kill", "curious")), 0, "curious\n", NULL);
+	assert_int_equal(finish(pid, 60), 128 + SIGKILL);
+	close(fd);
+}
+
 /* A CPU limit holds on the host's side of both kinds: the quota of the host process's group. */
 static void cpu_limit(void **state)
 {
@@ -584,13 +630,7 @@ static void cpu_limit(void **state)
 
 	(void)state;
 	assert_true(read_until(fd, "ready", buf, sizeof(buf), 240));
-	struct run_result r = run(&(struct run_spec){
-		.argv = ARGV(world->oci, "--root", world->state, "state", "slow")});
-	const char *at = strstr(r.out, "\"pid\":");
-
-	assert_non_null(at);
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", atoi(at + 6));
-	run_result_done(&r);
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", host_pid("slow"));
 	FILE *f = fopen(path, "re");
 
 	assert_non_null(f);
@@ -654,6 +694,7 @@ static void kernel(void **state)
 static const struct {
 	const char *name;
 	CMUnitTestFunction function;
+	bool only_vm;
 } stories[] = {
 	{"large streams", large_streams},
 	{"closed reader", closed_reader},
@@ -667,6 +708,7 @@ static const struct {
 	{"stopped with TERM", stopped_with_term},
 	{"kept after the end", kept_after_the_end},
 	{"the host's system", host_system},
+	{"hidden from the guest's kernel", hidden_from_the_guest_kernel, true},
 	{"CPU limit", cpu_limit},
 	{"kernel", kernel},
 };
@@ -692,7 +734,8 @@ static int run_kind(bool vm)
 		bool row = i < N_SCENARIOS;
 		const char *name = row ? scenarios[i].name : stories[i - N_SCENARIOS].name;
 
-		if (only && !strstr(name, only))
+		if ((only && !strstr(name, only)) ||
+		    (!row && !vm && stories[i - N_SCENARIOS].only_vm))
 			continue;
 		snprintf(names[n], sizeof(names[n]), "%s: %s", kind(), name);
 		tests[n] = (struct CMUnitTest){

@@ -40,3 +40,11 @@ void iso_rootfs_done(struct iso_rootfs *r);
  * layer of an overlay is bound read-only instead, and named in *ret_readonly (strv, may be NULL).
  */
 int iso_rootfs_mount(const struct iso_rootfs *r, int *ret_fd, char ***ret_readonly, struct err *e);
+
+/*
+ * Hide paths (absolute, resolved in the root) of a mounted tree: a directory under an empty read-only tmpfs,
+ * anything else under the null device. A missing one is no error. The calling process is in a mount
+ * namespace of its own. mount_label: SELinux context of the tmpfs, or NULL.
+ * Spec: OCI runtime-spec config-linux.md "Masked Paths".
+ */
+int iso_rootfs_hide(int root_fd, char *const *paths, const char *mount_label, struct err *e);
