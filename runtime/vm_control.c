@@ -158,13 +158,18 @@ int control_recv(int fd, struct control_message *ret, struct err *e)
 		err_sanitize(&error);
 		if (e)
 			*e = error;
-		return -error.errnum;
+		return 1;
 	}
 	m.type = w.type;
 	m.flags = w.flags;
 	m.value = w.value;
 	*ret = m;
 	return 0;
+}
+
+int control_error(const struct err *e)
+{
+	return e && e->errnum > 0 ? -e->errnum : -EIO;
 }
 
 int control_post(int statefd, enum control_type type, int32_t value, uint32_t flags, struct err *e)
@@ -194,8 +199,8 @@ int control_request(int statefd, enum control_type type, int32_t value, uint32_t
 		return err_set(e, ERR_STATE, ETIMEDOUT,
 			       "the microVM's monitor process did not answer within %d seconds",
 			       ANSWER_SEC);
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : control_error(e);
 	control_message_done(&m);
 	if (m.type != CONTROL_OK)
 		return err_set(e, ERR_INTERNAL, EPROTO,

@@ -66,9 +66,11 @@ int control_connect(int statefd, struct err *e);
 
 /* Never blocks for long: messages are few and small. error: only with CONTROL_ERROR. */
 int control_send(int fd, const struct control_message *m, const struct err *error, struct err *e);
-/* 0; -EPIPE at the end; -EAGAIN. A CONTROL_ERROR from the monitor is copied to e and its -errnum
- * returned. */
+/* 0, -EPIPE at the end, -EAGAIN. 1: a CONTROL_ERROR of the monitor, copied to e; apart from the
+ * others, since its errno may be any. */
 int control_recv(int fd, struct control_message *ret, struct err *e);
+/* The negative errno of such an error. */
+int control_error(const struct err *e);
 
 /* Connect and ask, without waiting for the answer: a frozen monitor acts when it is thawed. */
 int control_post(int statefd, enum control_type type, int32_t value, uint32_t flags, struct err *e);

@@ -174,7 +174,7 @@ static void service_client(struct vmm *m, struct vmm_client *c)
 
 		if (r == -EAGAIN)
 			return;
-		if (r < 0) {
+		if (r != 0) {
 			c->gone = true;
 			return;
 		}

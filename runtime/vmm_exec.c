@@ -100,8 +100,8 @@ static int on_answer(struct exec *x, int *ret_status, struct err *e)
 		*ret_status = STATUS_KILLED;
 		return 1;
 	}
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : control_error(e);
 	control_message_done(&m);
 	if (m.type == CONTROL_STARTED && !x->started) {
 		x->started = true;
