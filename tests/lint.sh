@@ -48,6 +48,7 @@ isolate/rootfs_throwaway.c  path    open      the host's mount points, from moun
 isolate/spawn.c             exit    _exit     the children between clone3() and exec
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest
+runtime/programs/*          print   stdio     a program without a command line of its own: main() tells its error on stderr
 runtime/vmm_isolate.c       path    open      namespaces by the operator's path
 runtime/vmm_isolate.c       path    mount     makes the monitor's own mount namespace private
 runtime/vmm_share.c         path    mount     the tmpfs of a share, in the monitor's own mount namespace
