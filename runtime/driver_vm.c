@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The VM driver: the host process is the monitor process insula-vmm (runtime/vmm.h), which speaks the
- * same synchronisation protocol as a container's init and waits at the same gate. Later operations
- * go to it by its control socket, but SIGKILL: that is the host process's own, and ends the machine.
+ * The VM driver: the host process is the monitor process insula-vmm (runtime/vmm.h), which speaks
+ * the same synchronisation protocol as a container's init and waits at the same gate. Later
+ * operations go to it by its control socket, but SIGKILL: that is the host process's own, and ends
+ * the machine.
  */
 #include <errno.h>
 #include <signal.h>
@@ -43,6 +44,14 @@ static int params_text(struct sandbox *s, char **ret, size_t *ret_len, struct er
 	return vmm_params_to_text(&params, ret, ret_len, e);
 }
 
+/* Where it was not born in all its groups (v1). It waits for us, and has not begun. */
+static int place(struct sandbox *s, pid_t pid, struct err *e)
+{
+	if (!s->cgroup || cg_is_null(s->cgroup) || cg_clone_fd(s->cgroup) >= 0)
+		return 0;
+	return cg_attach(s->cgroup, pid, e);
+}
+
 static int vm_create_host(struct sandbox *s, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
@@ -64,7 +73,9 @@ static int vm_create_host(struct sandbox *s, struct err *e)
 		return r;
 	s->state.host.pid = pid;
 	r = proc_id_of(pid, &s->state.host, e);
-	return r < 0 ? r : sync_expect(s->sync_fd, peer, SYNC_HOST_READY, NULL, NULL, e);
+	if (r == 0)
+		r = sync_expect(s->sync_fd, peer, SYNC_HOST_READY, NULL, NULL, e);
+	return r < 0 ? r : place(s, pid, e);
 }
 
 static int vm_create_inner(struct sandbox *s, struct err *e)
@@ -107,13 +118,6 @@ static int vm_start_workload(struct sandbox *s, struct err *e)
 }
 
 /* ---- a further process ------------------------------------------------------------------ */
-
-static int place(struct sandbox *s, pid_t pid, struct err *e)
-{
-	if (!s->cgroup || cg_is_null(s->cgroup) || cg_clone_fd(s->cgroup) >= 0)
-		return 0;
-	return cg_attach(s->cgroup, pid, e);
-}
 
 static int await_exec(int sync, int *ret_console, struct err *e)
 {
@@ -190,7 +194,7 @@ static int vm_signal(struct sandbox *s, int sig, bool all, struct err *e)
 
 	if (sig == SIGKILL)
 		return proc_signal(s->pidfd, SIGKILL, e);
-	/* In a paused sandbox a signal waits until it goes on, as it does for a frozen container. */
+	/* In a paused sandbox a signal waits until it goes on, as for a frozen container. */
 	if (sandbox_need_cgroup(s, NULL) == 0 && s->cgroup && !cg_is_null(s->cgroup) &&
 	    cg_is_frozen(s->cgroup))
 		return control_post(s->dir.fd, CONTROL_SIGNAL, sig, flags, e);

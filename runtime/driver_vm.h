@@ -18,7 +18,7 @@ struct vm_private {
 /* driver_vm_plan.c */
 int vm_plan(struct sandbox *s, struct err *e);
 void vm_private_free(struct vm_private *p);
-/* The guest kernel that a microVM would get: $INSULA_GUEST_DIR, beside the program, the installed. */
+/* The guest kernel that a microVM would get: $INSULA_GUEST_DIR, beside the program, installed. */
 int vm_find_guest_kernel(struct vm_kernel *ret, struct err *e);
 
 /* driver_vm_spawn.c: start insula-vmm with the descriptors of enum vmm_fd. document: what it reads

@@ -3,8 +3,9 @@
  * The plan of a microVM: how much memory and how many CPUs the guest gets, what the host's control
  * group must allow beyond them, and whether there is a kernel and an engine at all.
  *
- *	memory.limit		is the guest's RAM; the group gets that, the measured need of the engine,
- *				and room for what a throwaway root takes (its tmpfs is the host's memory)
+ *	memory.limit		is the guest's RAM; the group gets that, the measured need of the
+ *				engine, and room for what a throwaway root takes (its tmpfs is the
+ *				host's memory)
  *	cpu.quota		holds for the whole group; rounded up it is the number of vCPUs
  *	pids.limit, devices	are the guest's; on the host they would hit the engine's threads
  *

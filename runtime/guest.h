@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest program: init of the initramfs and agent of the sandbox, in one single-threaded process.
- * It is a small container runtime: what it is told in OCI documents it does with the code that
- * makes containers on a host (isolate/, cgroups/, the parser), so a workload finds in a VM what it
- * finds in a container.
+ * The guest program: init of the initramfs and agent of the sandbox, in one single-threaded
+ * process. It is a small container runtime: what it is told in OCI documents it does with the code
+ * that makes containers on a host (isolate/, cgroups/, the parser), so a workload finds in a VM
+ * what it finds in a container.
  *
  *	programs/insula-guest.c	arguments, order of the steps
  *	guest_boot.c		from the kernel's hands to a system: mounts, modules, the channel

@@ -4,7 +4,7 @@
  *
  *	basics		/proc, /sys, /dev, standard streams: what copying ourselves needs
  *	modules		/modules/<name>, in the order of /modules/order
- *	channel		the virtio-serial port with the agent's name; from here on errors reach the host
+ *	channel		the virtio-serial port with the agent's name; now errors reach the host
  *	system		shared tree, control groups, loopback, and a root that is not the initramfs
  *
  * The root: pivot_root(2) refuses the initramfs, which is the root of the mount tree and has no
@@ -39,7 +39,7 @@
 #define MODULES_DIR            "/modules"
 #define PORTS_DIR              "/sys/class/virtio-ports"
 #define NEW_ROOT               "/newroot"
-#define PORT_TIMEOUT_MSEC      60000 /* per event; the host has a limit of its own for the whole boot */
+#define PORT_TIMEOUT_MSEC      60000 /* per event; the host limits the whole boot */
 #define MODULE_INIT_COMPRESSED 4     /* linux/module.h, Linux 5.17 */
 
 struct boot_mount {
@@ -230,7 +230,7 @@ static int move_mount_below(const char *path, struct err *e)
 	return 0;
 }
 
-/* The process's directory is changed here and nowhere else: chroot(2) after a moved root needs it. */
+/* The process's directory is changed here and nowhere else: chroot(2) needs it. */
 static int leave_initramfs(struct err *e)
 {
 	static const char *const moved[] = {"/dev", "/proc", "/sys", "/run"};

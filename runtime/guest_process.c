@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One process in the guest: pipes or a terminal between it and the agent's channel, and the order of
- * its end. A process is over when it was reaped *and* what it had written was sent; a background
+ * One process in the guest: pipes or a terminal between it and the agent's channel, and the order
+ * of its end. A process is over when it was reaped *and* what it had written was sent; a background
  * child that holds its pipes does not delay that: once it is reaped, what lies in the pipes is
  * drained and the streams end.
  */

@@ -33,7 +33,7 @@ void control_message_done(struct control_message *m)
 		m->fds[i] = fd_close(m->fds[i]);
 }
 
-/* The state directory may be deep: sun_path has room for 107 bytes, so it is named by descriptor. */
+/* The state directory may be deep and sun_path is short, so it is named by descriptor. */
 static void control_address(int statefd, struct sockaddr_un *ret)
 {
 	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};

@@ -2,8 +2,8 @@
 /*
  * The control socket of a running VM: `control` in the sandbox's state directory, served by its
  * monitor process. SOCK_SEQPACKET, a message per datagram; a request is answered by one message
- * (CONTROL_OK or CONTROL_ERROR), but an exec by CONTROL_STARTED and, at its end, CONTROL_EXIT on the
- * same connection, which meanwhile takes CONTROL_SIGNAL and CONTROL_RESIZE for that process
+ * (CONTROL_OK or CONTROL_ERROR), but an exec by CONTROL_STARTED and, at its end, CONTROL_EXIT on
+ * the same connection, which meanwhile takes CONTROL_SIGNAL and CONTROL_RESIZE for that process
  * without answers. Closing it kills that process.
  *
  * Only root and the uid of the monitor process are served (SO_PEERCRED).

@@ -8,5 +8,5 @@
 #define VM_SHARE_TAG    "insula"
 #define VM_SHARE_DIR    "/run/insula/share" /* in the guest */
 #define VM_SHARE_ROOTFS VM_SHARE_DIR "/rootfs"
-/* Sources of bind mounts: VM_SHARE_MOUNTS "/<index in the configuration>", a file or a directory. */
+/* Sources of bind mounts: VM_SHARE_MOUNTS "/<index in the configuration>", file or directory. */
 #define VM_SHARE_MOUNTS VM_SHARE_DIR "/mounts"

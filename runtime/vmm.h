@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor process of a microVM, `insula-vmm`: the host process of its sandbox (runtime/driver.h).
- * It owns the VM, talks to the agent in the guest, and ends as the workload ended.
+ * The monitor process of a microVM, `insula-vmm`: the host process of its sandbox
+ * (runtime/driver.h). It owns the VM, talks to the agent in the guest, and ends as the workload
+ * ended.
  *
  *	vmm_params.c	what it is told: descriptors and a document
  *	vmm_isolate.c	its own namespaces and privileges
@@ -67,7 +68,7 @@ int vmm_drop(struct err *e);
 
 /* ---- vmm_share.c ------------------------------------------------------------------------ */
 
-#define VMM_RUN_DIR   "/run/vm" /* in the monitor's mount namespace, where /run is a tmpfs of ours */
+#define VMM_RUN_DIR   "/run/vm" /* in the monitor's mount namespace, where /run is ours */
 #define VMM_SHARE_DIR "/run/share"
 #define VMM_GUEST_DIR "/run/guest"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients of the control socket: `exec`, `signal`, `pause` and `resume` of other processes. A client
- * asks one thing; only that of an exec stays, and its end is the end of its process.
+ * Clients of the control socket: `exec`, `signal`, `pause` and `resume` of other processes. A
+ * client asks one thing; only that of an exec stays, and its end is the end of its process.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -5,10 +5,10 @@
  *
  *	root.path		the shared tree; `readonly` stays (the host enforces it too)
  *	mounts[]		sources of binds: their places in the shared tree
- *	/dev			a tmpfs if the configuration mounts nothing there: the file server makes
- *				no device nodes in a directory of the host's
- *	linux.namespaces	one of each kind that a container has, the network among them: sysctls
- *				of the network need one of the sandbox's own
+ *	/dev			a tmpfs if the configuration mounts nothing there: the file server
+ *				makes no device nodes in a directory of the host's
+ *	linux.namespaces	one of each kind that a container has, the network among them:
+ *				sysctls of the network need one of the sandbox's own
  *	linux.resources		pids and device rules; the host's group holds the rest
  *	hostname		the host's, where none is given (a new UTS namespace inherits it)
  *	hooks, annotations, linux.cgroupsPath, linux.rootfsPropagation: gone, done by the host

@@ -13,8 +13,8 @@
  *	OVER: the last output is written, the VM is killed, and we end as the workload did
  *
  * All from BOOTING on happens in one event loop, so at every moment the end of the guest, of the
- * creator, and a signal are noticed. A failure goes to whoever waits for us: the creator, else the one
- * who ordered the start, else the workload's own standard error.
+ * creator, and a signal are noticed. A failure goes to whoever waits for us: the creator, else the
+ * one who ordered the start, else the workload's own standard error.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +32,7 @@
 
 #define STATUS_EXITED(code) ((code) << 8)
 #define STATUS_FAILED       STATUS_EXITED(255) /* we, not the workload */
-#define WORDS_MAX           600
+#define WORDS_MAX           300
 
 /* Between the end of the agent\'s channel and that of the machine. */
 #define VM_END_PATIENCE_MSEC 1000

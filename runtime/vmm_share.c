@@ -7,16 +7,17 @@
  *	/run/guest		the guest kernel's directory (not shared)
  *
  * /run is a tmpfs of ours by then, so all names are short and known, nothing is left on the host,
- * and the host's sockets there are out of reach. Everything from the host is therefore opened first.
+ * and the host's sockets there are out of reach. Everything from the host is therefore opened
+ * first.
  *
- * What the configuration hides is hidden here too, so that a guest kernel that ignores its orders does
- * not find it in the shared tree: masked paths, and in a copy of the host's own system whatever lies
- * under a tmpfs.
+ * What the configuration hides is hidden here too, so that a guest kernel that ignores its orders
+ * does not find it in the shared tree: masked paths, and in a copy of the host's own system
+ * whatever lies under a tmpfs.
  *
  * Read-only is enforced here, on the host's side of the file server: a guest that remounts its
- * side writable gains nothing (Kata's CVE-2026-24834). The guest still makes the mount points; where
- * the root is read-only, they are made here beforehand, as init does for a container before it
- * makes its root read-only.
+ * side writable gains nothing (Kata's CVE-2026-24834). The guest still makes the mount points;
+ * where the root is read-only, they are made here beforehand, as init does for a container before
+ * it makes its root read-only.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,9 +3,9 @@
  * insula-guest: init of a microVM's initramfs, and the agent that runs the workload there.
  *
  *	insula-guest             as PID 1 (the kernel starts it as /init)
- *	insula-guest --fd N      the agent alone, on an inherited stream socket, in the namespaces of
- *	                         the caller. It mounts nothing, does not touch the clock and ends
- *	                         with the connection: for systems that are up already, and for tests.
+ *	insula-guest --fd N      the agent alone, on an inherited stream socket, in the caller's
+ *	                         namespaces. It mounts nothing, does not touch the clock and ends
+ *	                         with the connection: for systems that are up already, and tests.
  *
  * As PID 1 it never exits while the kernel runs (that would be a panic): at the end it powers off.
  */

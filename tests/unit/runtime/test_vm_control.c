@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket's messages: what is sent arrives, descriptors with it; errors of the monitor are
- * told apart from the socket's own, whatever errno they carry; malformed ones are refused.
+ * The control socket's messages: what is sent arrives, descriptors with it; errors of the monitor
+ * are told apart from the socket's own, whatever errno they carry; malformed ones are refused.
  */
 #include <errno.h>
 #include <fcntl.h>

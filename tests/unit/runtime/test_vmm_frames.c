@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hostile guest against the monitor process: whatever does not fit what the agent was asked ends the
- * VM (an error from vmm_frames_read()), and no word of it is taken for an exit status, an error text
- * or output. The guest here is the other end of a socket pair.
+ * A hostile guest against the monitor process: whatever does not fit what the agent was asked ends
+ * the VM (an error from vmm_frames_read()), and no word of it is taken for an exit status, an error
+ * text or output. The guest here is the other end of a socket pair.
  */
 #include <errno.h>
 #include <fcntl.h>
