@@ -7,6 +7,7 @@
 #ifdef INSULA_FAULTS
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@ int fault_at(const char *step, struct err *e)
 	size_t n = strlen(step);
 	uint32_t errnum = EIO;
 
+	if (wanted && strcmp(wanted, "trace") == 0)
+		dprintf(STDERR_FILENO, "fault point: %s\n", step);
 	if (!wanted || strncmp(wanted, step, n) != 0)
 		return 0;
 	if (wanted[n] != '\0' && wanted[n] != ':')

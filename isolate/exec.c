@@ -6,8 +6,8 @@
  * as the first process (identity.c).
  *
  *	creator                             process
- *	place (v1), limits, oom_score_adj
- *	SYNC_GO -------------------------->
+ *	limits, oom_score_adj
+ *	SYNC_GO -------------------------->  enters its groups (v1)
  *	                                    SYNC_CONSOLE + fd (only with a terminal)
  *	                                    SYNC_STARTED, exec: end of the channel
  *
@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/proc.h"
@@ -147,6 +148,8 @@ static int exec_child(void *arg, int *fd, struct err *e)
 	int r;
 
 	r = sync_expect(*fd, "the creator", SYNC_GO, NULL, NULL, e);
+	if (r == 0 && p->enter_groups)
+		r = p->enter_groups(p->enter_arg, e);
 	if (r == 0 && id.userns)
 		r = identity_enter_userns(e);
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
@@ -159,6 +162,8 @@ static int exec_child(void *arg, int *fd, struct err *e)
 		r = identity_stdio(&p->stdio, slave, p->process, e);
 	if (r == 0)
 		r = command_find(p->process, &command, e);
+	if (r == 0)
+		r = FAULT("init-exec", e);
 	if (r < 0)
 		return r;
 	id.proc_fd = proc_fd;
@@ -220,12 +225,9 @@ static int check_exec(const struct iso_exec_params *p, struct err *e)
 static int let_go(const struct exec_plan *plan, const struct iso_init *i, struct err *e)
 {
 	const struct iso_exec_params *p = plan->params;
-	int r = 0;
+	int r;
 
-	if (p->place)
-		r = p->place(p->place_arg, i->pid, e);
-	if (r == 0)
-		r = spawn_privileged_settings(i->pid, p->process, plan->flags & CLONE_NEWUSER, e);
+	r = spawn_privileged_settings(i->pid, p->process, plan->flags & CLONE_NEWUSER, e);
 	if (r == 0)
 		r = sync_send(i->sync_fd, SYNC_GO, 0, -1, e);
 	return r;

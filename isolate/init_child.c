@@ -20,6 +20,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sync.h"
@@ -108,6 +110,9 @@ static int enter_namespaces(struct init_plan *plan, int fd, struct err *e)
 		r = init_join(plan, e);
 	if (r == 0 && plan->waits)
 		r = sync_expect(fd, creator, SYNC_PID, NULL, NULL, e);
+	/* While our ids are still the creator's. */
+	if (r == 0 && plan->params->enter_groups)
+		r = plan->params->enter_groups(plan->params->enter_arg, e);
 	if (r == 0 && plan->userns)
 		r = identity_enter_userns(e);
 	/* Joining a user namespace and the change of ids cleared it. */
@@ -120,8 +125,19 @@ static int enter_namespaces(struct init_plan *plan, int fd, struct err *e)
 
 /* ---- the container's tree --------------------------------------------------------------------- */
 
-static int set_names(const struct iso_config *c, struct err *e)
+/* Now, not at clone: by now the child is in its group, also where the creator had to move it there
+ * (v1), and so the group is the root of the namespace. */
+static int new_cgroup_namespace(struct inside *in, struct err *e)
 {
+	if (in->config->ns[ISO_NS_CGROUP].mode == ISO_NS_NEW && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(e, errno, "make the cgroup namespace");
+	return 0;
+}
+
+static int set_names(struct inside *in, struct err *e)
+{
+	const struct iso_config *c = in->config;
+
 	if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
 		return err_sys(e, errno, "set hostname '%s'", c->hostname);
 	if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)) < 0)
@@ -136,7 +152,7 @@ static int run_stage(const struct iso_init_params *p, enum iso_stage stage, stru
 
 /* A working directory that the image lacks is made, as every engine expects. One that is not ours
  * to look at (a bind mount of the user's) is left for chdir to judge. */
-static int make_cwd(const struct inside *in, struct err *e)
+static int make_cwd(struct inside *in, struct err *e)
 {
 	_cleanup_close_ int fd = -EBADF;
 	const char *cwd = in->params->process->cwd;
@@ -168,7 +184,17 @@ static int open_procfs(struct inside *in, struct err *e)
 	return in->proc_fd < 0 ? in->proc_fd : 0;
 }
 
-static int send_console(struct inside *in, int fd, struct err *e)
+static int mount_root(struct inside *in, struct err *e)
+{
+	return iso_rootfs_mount(&in->config->rootfs, &in->root_fd, NULL, e);
+}
+
+static int create_container_hooks(struct inside *in, struct err *e)
+{
+	return run_stage(in->params, ISO_STAGE_CREATE_CONTAINER, e);
+}
+
+static int send_console(struct inside *in, struct err *e)
 {
 	_cleanup_close_ int master = -EBADF;
 	int r;
@@ -176,52 +202,50 @@ static int send_console(struct inside *in, int fd, struct err *e)
 	if (!in->params->process->terminal)
 		return 0;
 	r = inside_terminal(in, &master, e);
-	return r < 0 ? r : sync_send(fd, SYNC_CONSOLE, 0, master, e);
+	return r < 0 ? r : sync_send(in->sync_fd, SYNC_CONSOLE, 0, master, e);
 }
 
-static int build_tree(struct inside *in, int fd, struct err *e)
+static int place_streams(struct inside *in, struct err *e)
 {
-	int r;
-
-	r = open_procfs(in, e);
-	if (r == 0)
-		r = iso_rootfs_mount(&in->config->rootfs, &in->root_fd, NULL, e);
-	if (r == 0)
-		r = inside_mounts(in, e);
-	if (r == 0)
-		r = inside_devices(in, e);
-	if (r == 0)
-		r = make_cwd(in, e);
-	if (r == 0)
-		r = run_stage(in->params, ISO_STAGE_CREATE_CONTAINER, e);
-	if (r == 0)
-		r = inside_masks(in, e);
-	if (r == 0)
-		r = inside_sysctls(in, e);
-	if (r == 0)
-		r = send_console(in, fd, e);
-	if (r == 0)
-		r = inside_pivot(in, e);
-	return r;
+	return identity_stdio(&in->params->stdio, in->console_fd, in->params->process, e);
 }
 
-static int build(struct inside *in, int fd, char **ret_command, struct err *e)
+static int look_for_command(struct inside *in, struct err *e)
 {
-	const struct iso_init_params *p = in->params;
-	int r;
+	return command_find(in->params->process, &in->command, e);
+}
 
-	/* Now, not at clone: by now the child is in its group, also where the creator had to move it
-	 * there (v1), and so the group is the root of the namespace. */
-	if (in->config->ns[ISO_NS_CGROUP].mode == ISO_NS_NEW && unshare(CLONE_NEWCGROUP) < 0)
-		return err_sys(e, errno, "make the cgroup namespace");
-	r = set_names(in->config, e);
-	if (r == 0)
-		r = build_tree(in, fd, e);
-	if (r == 0)
-		r = identity_stdio(&p->stdio, in->console_fd, p->process, e);
-	if (r == 0)
-		r = command_find(p->process, ret_command, e);
-	if (!identity_needs_procfs(p->process))
+/* The names are the fault points of test builds (base/fault.h); each lies behind its step. */
+static const struct {
+	const char *name;
+	int (*run)(struct inside *in, struct err *e);
+} build_steps[] = {
+	{"init-cgroupns", new_cgroup_namespace},
+	{"init-names", set_names},
+	{"init-procfs", open_procfs},
+	{"init-root", mount_root},
+	{"init-mounts", inside_mounts},
+	{"init-devices", inside_devices},
+	{"init-cwd", make_cwd},
+	{"init-hooks", create_container_hooks},
+	{"init-masks", inside_masks},
+	{"init-sysctls", inside_sysctls},
+	{"init-terminal", send_console},
+	{"init-pivot", inside_pivot},
+	{"init-streams", place_streams},
+	{"init-command", look_for_command},
+};
+
+static int build(struct inside *in, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(build_steps); i++) {
+		r = build_steps[i].run(in, e);
+		if (r == 0)
+			r = FAULT(build_steps[i].name, e);
+	}
+	if (!identity_needs_procfs(in->params->process))
 		in->proc_fd = fd_close(in->proc_fd);
 	in->root_fd = fd_close(in->root_fd);
 	in->console_fd = fd_close(in->console_fd);
@@ -246,7 +270,7 @@ static int wait_for_start(const struct iso_init_params *p, int *fd, bool *ret_by
 	return 0;
 }
 
-static int await_and_exec(struct inside *in, const char *command, int *fd, struct err *e)
+static int await_and_exec(struct inside *in, int *fd, struct err *e)
 {
 	const struct iso_init_params *p = in->params;
 	struct identity id = {
@@ -264,11 +288,13 @@ static int await_and_exec(struct inside *in, const char *command, int *fd, struc
 	r = wait_for_start(p, fd, &by_creator, e);
 	if (r == 0)
 		r = run_stage(p, ISO_STAGE_START_CONTAINER, e);
+	if (r == 0)
+		r = FAULT("init-start", e);
 	if (r < 0)
 		return r;
 	if (by_creator)
 		id.tell_fd = *fd;
-	return identity_exec(&id, command, e);
+	return identity_exec(&id, in->command, e);
 }
 
 int init_child(void *arg, int *fd, struct err *e)
@@ -280,24 +306,27 @@ int init_child(void *arg, int *fd, struct err *e)
 		.root_fd = -1,
 		.proc_fd = -1,
 		.console_fd = -1,
+		.sync_fd = *fd,
 		.userns = plan->userns,
 		.cgroupns = plan->params->config->ns[ISO_NS_CGROUP].mode != ISO_NS_INHERIT,
 	};
-	_cleanup_free_ char *command = NULL;
 	int r;
 
 	r = enter_namespaces(plan, *fd, e);
+	if (r == 0)
+		r = FAULT("init-namespaces", e);
 	if (r == 0)
 		r = sync_send(*fd, SYNC_HOST_READY, 0, -1, e);
 	if (r == 0)
 		r = sync_expect(*fd, creator, SYNC_GO, NULL, NULL, e);
 	if (r == 0)
-		r = build(&in, *fd, &command, e);
+		r = build(&in, e);
 	if (r == 0)
 		r = tie_to_creator(false, e);
 	if (r == 0)
 		r = sync_send(*fd, SYNC_READY, 0, -1, e);
 	if (r == 0)
-		r = await_and_exec(&in, command, fd, e);
+		r = await_and_exec(&in, fd, e);
+	free(in.command);
 	return r;
 }

@@ -15,6 +15,8 @@ struct inside {
 	int root_fd;	/* root directory of the new tree (a mount point), from iso_rootfs_mount() */
 	int proc_fd;	/* private detached procfs (fsopen; never the container's), for writes to /proc/self/... */
 	int console_fd; /* slave of the terminal, or -1 */
+	int sync_fd;	/* channel to the creator; borrowed */
+	char *command;	/* path of what will be executed; owned by init */
 	bool userns;	/* we are in a user namespace of our own */
 	bool cgroupns;	/* … and a cgroup namespace */
 };

@@ -9,6 +9,8 @@
  *	INSULA_FAULT=step           the step fails with EIO
  *	INSULA_FAULT=step:errno     the step fails with that errno (a number)
  *	INSULA_FAULT=step:kill      the process gets SIGKILL there
+ *	INSULA_FAULT=trace          each point that is passed is written to standard error, as a line
+ *	                            "fault point: step"; so a test learns which there are
  */
 #pragma once
 
