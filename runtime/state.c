@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -62,11 +63,27 @@ void state_done(struct state *s)
 	state_init(s);
 }
 
-/* No host process (any more). Without one, a creation is still going on as long as its creator may
- * hold the lock; who holds the lock himself knows better. */
+/* Its creator holds the lock from the directory on until the host process is recorded. So a free lock
+ * and still no host process: the creator has died. Read again under the lock, since it may just have
+ * been recorded. */
+static bool creator_is_at_work(const struct state_dir *d)
+{
+	struct state now;
+	bool recorded;
+
+	state_init(&now);
+	if (flock(d->fd, LOCK_SH | LOCK_NB) < 0)
+		return true;
+	recorded = state_load(d, &now, NULL) == 0 && now.host.pid > 0;
+	(void)flock(d->fd, LOCK_UN);
+	state_done(&now);
+	return recorded;
+}
+
+/* No host process (yet, or any more). */
 static enum rt_status status_without_host(const struct state_dir *d, const struct state *s)
 {
-	if (s->saved == RT_CREATING && s->host.pid == 0 && !d->locked)
+	if (s->saved == RT_CREATING && s->host.pid == 0 && !d->locked && creator_is_at_work(d))
 		return RT_CREATING;
 	return RT_STOPPED;
 }

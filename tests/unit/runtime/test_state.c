@@ -270,7 +270,7 @@ static void a_child_that_inherited_it_does_not_keep_the_lock(void **state)
 
 static void a_directory_without_state_is_a_dead_creation(void **state)
 {
-	struct state_dir d = make(*state, "c1");
+	struct state_dir d = make(*state, "c1"), other;
 	_cleanup_strv_ char **ids = NULL;
 	struct state s;
 
@@ -278,11 +278,15 @@ static void a_directory_without_state_is_a_dead_creation(void **state)
 	assert_string_equal(s.id, "c1");
 	assert_int_equal(s.saved, RT_CREATING);
 	assert_int_equal(s.exit_code, -1);
-	/* Who holds the lock knows that no creator is at work. */
+	/* Who holds the lock knows that no creator is at work; others take the holder for it. */
+	assert_int_equal(state_dir_open(ROOT(*state), "c1", false, &other, NULL), 0);
 	assert_int_equal(state_status(&d, &s), RT_STOPPED);
+	assert_int_equal(state_status(&other, &s), RT_CREATING);
 	state_dir_unlock(&d);
-	assert_int_equal(state_status(&d, &s), RT_CREATING);
+	assert_int_equal(state_status(&other, &s), RT_STOPPED);
+	assert_int_equal(state_status(&d, &s), RT_STOPPED);
 	state_done(&s);
+	state_dir_done(&other);
 	assert_int_equal(state_list(ROOT(*state), &ids, NULL), 0);
 	assert_int_equal(strv_len(ids), 1);
 	state_dir_done(&d);
