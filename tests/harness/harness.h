@@ -43,6 +43,8 @@ struct run_spec {
 	const char *const *env;  /* NULL: inherited */
 	const char *cwd;
 	int timeout_sec; /* 0: 120 */
+	bool detaching; /* only wait for the program: what it leaves running may keep its output open.
+			  * Standard input is /dev/null. */
 };
 
 struct run_result {
@@ -66,7 +68,7 @@ bool read_until(int fd, const char *needle, char *buf, size_t size, int timeout_
 /* argv from words; NULL-terminated, static storage of the caller's scope. */
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* `insula-oci --root STATE words…` and `insula --root STATE words…` in this world. */
+/* `insula-oci --root STATE words…` and `insula --root STATE words…` in this world, run as `detaching`. */
 struct run_result run_oci(const struct world *w, const char *const *words);
 struct run_result run_insula(const struct world *w, const char *const *words);
 /* The same words as an argv for start() and run(). Valid until the next call. */
