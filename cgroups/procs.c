@@ -133,7 +133,7 @@ static int attach_failed(const struct cgroup *g, const struct cg_dir *d, int r, 
 	return r;
 }
 
-int cg_attach(struct cgroup *g, pid_t pid, struct err *e)
+static int attach(struct cgroup *g, pid_t pid, bool born, struct err *e)
 {
 	char text[16];
 
@@ -144,12 +144,32 @@ int cg_attach(struct cgroup *g, pid_t pid, struct err *e)
 		 * not take its global thread group lock, whose writer waits for an RCU grace
 		 * period (kernel/cgroup/cgroup.c, cgroup_procs_write_start()). */
 		const char *file = pid == 0 && !d->hier->v2 ? "tasks" : "cgroup.procs";
-		int r = cg_file_write(d->fd, file, text, e);
+		int r;
 
+		if (born && d->hier->v2)
+			continue;
+		r = cg_file_write(d->fd, file, text, e);
 		if (r < 0)
 			return attach_failed(g, d, r, e);
 	}
 	return 0;
+}
+
+int cg_attach(struct cgroup *g, pid_t pid, struct err *e)
+{
+	return attach(g, pid, false, e);
+}
+
+int cg_enter(struct cgroup *g, struct err *e)
+{
+	return attach(g, 0, true, e);
+}
+
+int cg_birth_fd(const struct cgroup *g)
+{
+	const struct cg_dir *v2 = cg_group_v2(g);
+
+	return v2 ? v2->fd : -1;
 }
 
 int cg_clone_fd(const struct cgroup *g)

@@ -180,11 +180,6 @@ static int step_host(struct creation *c, struct err *e)
 	r = s->driver->create_host(s, e);
 	if (r < 0)
 		return r;
-	if (!cg_is_null(s->cgroup) && cg_clone_fd(s->cgroup) < 0) {
-		r = cg_attach(s->cgroup, s->state.host.pid, e);
-		if (r < 0)
-			return err_wrap(e, "cgroup '%s'", s->state.cgroup_path);
-	}
 	return sandbox_save(s, RT_CREATING, e);
 }
 

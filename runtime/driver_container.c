@@ -101,6 +101,11 @@ static int cgroup_mounts(struct sandbox *s, struct iso_cgroup_mount **ret, size_
 	return 0;
 }
 
+static int enter_groups(void *arg, struct err *e)
+{
+	return cg_enter(arg, e);
+}
+
 static int container_create_host(struct sandbox *s, struct err *e)
 {
 	_cleanup_(iso_bpf_done) struct iso_bpf bpf = {0};
@@ -111,7 +116,7 @@ static int container_create_host(struct sandbox *s, struct err *e)
 		.config = &s->config.isolation,
 		.process = &s->config.process,
 		.stdio = stdio_of(&s->io),
-		.cgroup_fd = cg_is_null(s->cgroup) ? -1 : cg_clone_fd(s->cgroup),
+		.cgroup_fd = -1,
 		.stage = container_stage,
 		.stage_arg = s,
 		.keep_keyring = s->keep_keyring,
@@ -122,6 +127,11 @@ static int container_create_host(struct sandbox *s, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "seccomp");
 	p.bpf = bpf.n > 0 ? &bpf : NULL;
+	if (!cg_is_null(s->cgroup)) {
+		p.cgroup_fd = cg_birth_fd(s->cgroup);
+		p.enter_groups = enter_groups;
+		p.enter_arg = s->cgroup;
+	}
 	r = cgroup_mounts(s, &mounts, &p.n_cgroup_mounts, e);
 	if (r < 0)
 		return r;
@@ -171,11 +181,6 @@ static int container_start(struct sandbox *s, struct err *e)
 
 /* ---- a further process ------------------------------------------------------------------ */
 
-static int place(void *arg, pid_t pid, struct err *e)
-{
-	return cg_attach(arg, pid, e);
-}
-
 static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pid_t *ret_pid,
 			  int *ret_console, struct err *e)
 {
@@ -199,11 +204,9 @@ static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pi
 	if (x < 0)
 		return x;
 	if (s->cgroup && !cg_is_null(s->cgroup)) {
-		p.cgroup_fd = cg_clone_fd(s->cgroup);
-		if (p.cgroup_fd < 0) {
-			p.place = place;
-			p.place_arg = s->cgroup;
-		}
+		p.cgroup_fd = cg_birth_fd(s->cgroup);
+		p.enter_groups = enter_groups;
+		p.enter_arg = s->cgroup;
 	}
 	x = iso_exec_spawn(&p, &init, e);
 	if (x < 0)

@@ -97,6 +97,11 @@ static int read_config(struct guest_sandbox *s, const char *text, size_t len, st
 	return iso_seccomp_compile(&s->config.isolation.seccomp, &s->bpf, e);
 }
 
+static int enter_groups(void *arg, struct err *e)
+{
+	return cg_enter(arg, e);
+}
+
 static int spawn_init(struct guest_sandbox *s, struct guest_proc *p, struct err *e)
 {
 	_cleanup_(close_three) int theirs[3] = {-1, -1, -1};
@@ -106,7 +111,9 @@ static int spawn_init(struct guest_sandbox *s, struct guest_proc *p, struct err 
 		.process = &s->config.process,
 		.stdio = {.fds = {-1, -1, -1}},
 		.bpf = s->bpf.n ? &s->bpf : NULL,
-		.cgroup_fd = cg_clone_fd(s->cgroup),
+		.cgroup_fd = cg_birth_fd(s->cgroup),
+		.enter_groups = enter_groups,
+		.enter_arg = s->cgroup,
 		.gate_fd = -1,
 	};
 	int r = group_mounts(s, &mounts, &params.n_cgroup_mounts, e);
@@ -124,11 +131,6 @@ static int spawn_init(struct guest_sandbox *s, struct guest_proc *p, struct err 
 	if (r < 0)
 		return r;
 	p->reaped = false;
-	if (params.cgroup_fd < 0) {
-		r = cg_attach(s->cgroup, p->handle.pid, e);
-		if (r < 0)
-			return r;
-	}
 	r = iso_init_prepare(&p->handle, e);
 	if (r < 0)
 		return r;
@@ -166,13 +168,6 @@ int guest_sandbox_create(struct guest_sandbox *s, const char *text, size_t len,
 	return 0;
 }
 
-static int place(void *arg, pid_t pid, struct err *e)
-{
-	struct guest_sandbox *s = arg;
-
-	return cg_attach(s->cgroup, pid, e);
-}
-
 static int spawn_exec(struct guest_sandbox *s, struct guest_proc *p,
 		      const struct iso_process *process, struct err *e)
 {
@@ -184,14 +179,12 @@ static int spawn_exec(struct guest_sandbox *s, struct guest_proc *p,
 		.process = process,
 		.stdio = {.fds = {-1, -1, -1}},
 		.bpf = s->bpf.n ? &s->bpf : NULL,
-		.cgroup_fd = cg_clone_fd(s->cgroup),
-		.place = place,
-		.place_arg = s,
+		.cgroup_fd = cg_birth_fd(s->cgroup),
+		.enter_groups = enter_groups,
+		.enter_arg = s->cgroup,
 	};
 	int r;
 
-	if (params.cgroup_fd >= 0)
-		params.place = NULL;
 	if (!process->terminal) {
 		r = guest_proc_pipes(p, process, theirs, e);
 		if (r < 0)

@@ -73,6 +73,12 @@ int cg_clone_fd(const struct cgroup *g);
  * best to attach itself. */
 int cg_attach(struct cgroup *g, pid_t pid, struct err *e);
 
+/* The quickest way for a new process: cloned into cg_birth_fd() (v2 alone and hybrid; -1: v1 alone,
+ * none), it calls cg_enter() itself, with one thread, before it changes its ids. What is left then is
+ * v1, and there only the calling thread can be moved without an RCU grace period. */
+int cg_birth_fd(const struct cgroup *g);
+int cg_enter(struct cgroup *g, struct err *e);
+
 /* All processes, of the group and all below. *ret is fresh; caller frees. */
 int cg_pids(struct cgroup *g, pid_t **ret, size_t *ret_n, struct err *e);
 

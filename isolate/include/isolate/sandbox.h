@@ -101,8 +101,11 @@ struct iso_init_params {
 	const struct iso_bpf *bpf; /* compiled filter, NULL for none */
 	const struct iso_cgroup_mount *cgroup_mounts;
 	size_t n_cgroup_mounts;
-	int cgroup_fd; /* v2: clone into it; -1: the caller moves the pid after iso_init_spawn()
-			  (v1) */
+	int cgroup_fd; /* v2 group to be born in, or -1 */
+	/* Called in the process, which has one thread and its creator's ids, before anything else:
+	 * it enters the groups it was not born in (v1). May be NULL. */
+	int (*enter_groups)(void *arg, struct err *e);
+	void *enter_arg;
 	int gate_fd;   /* listening gate, or -1: start comes by iso_init_start() only */
 	iso_stage_fn stage;
 	void *stage_arg;
@@ -143,10 +146,9 @@ struct iso_exec_params {
 	const struct iso_process *process;
 	struct iso_stdio stdio;
 	const struct iso_bpf *bpf;
-	int cgroup_fd; /* v2, or -1 */
-	/* v1: called in the creator with the pid before the process goes on; may be NULL. */
-	int (*place)(void *arg, pid_t pid, struct err *e);
-	void *place_arg;
+	int cgroup_fd; /* as in iso_init_params */
+	int (*enter_groups)(void *arg, struct err *e);
+	void *enter_arg;
 	bool keep_keyring;
 };
 

@@ -110,9 +110,8 @@ struct driver {
 	/* Fill s->plan from s->config. Creates nothing. */
 	int (*plan)(struct sandbox *s, struct err *e);
 
-	/* Start the host process in s->cgroup (cg_clone_fd(), or the common part attaches the pid
-	 * afterwards) and fill s->state.host, s->pidfd, s->sync_fd. It waits; nothing of the
-	 * workload runs. */
+	/* Start the host process in s->cgroup and fill s->state.host, s->pidfd, s->sync_fd. It waits;
+	 * nothing of the workload runs. */
 	int (*create_host)(struct sandbox *s, struct err *e);
 
 	/* Build the inside, up to the gate; fills s->console_fd for a terminal. */

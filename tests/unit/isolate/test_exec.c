@@ -4,6 +4,7 @@
 
 #include <linux/capability.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #define BIT(n) (UINT64_C(1) << (n))
 
@@ -300,54 +301,74 @@ static void a_container_that_ended_is_not_running(void **state)
 	assert_contains(g.e.text, "not running");
 }
 
-/* Called when the process already exists in the container, and waits. It dies with init; init itself
- * only ends when the process is reaped. */
-static int kill_init(void *arg, pid_t pid, struct err *e)
+/* In the process: it exists in the container by now. Tell the test's helper, and wait for the end. */
+static int tell_and_wait(void *arg, struct err *e)
 {
-	struct guest *g = arg;
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), r;
+	const int *tell = arg;
 
-	kill(g->box.init.pid, SIGKILL);
-	r = ends_soon(pidfd) ? 0 : err_sys(e, ETIMEDOUT, "the process outlived init");
-	close(pidfd);
-	return r;
+	(void)e;
+	if (write(*tell, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
 }
 
+/* The process dies with init; init itself only ends when the process is reaped. */
 static void a_container_that_ends_meanwhile_is_not_running(void **state)
 {
 	_cleanup_guest_ struct guest g;
+	int tell[2], status;
+	pid_t killer;
+	char byte;
 
 	(void)state;
 	guest_init(&g);
 	guest_start(&g);
-	g.params.place = kill_init;
-	g.params.place_arg = &g;
+	assert_int_equal(pipe(tell), 0);
+	killer = fork();
+	if (killer == 0) {
+		close(tell[1]);
+		if (read(tell[0], &byte, 1) == 1)
+			kill(g.box.init.pid, SIGKILL);
+		_exit(0);
+	}
+	g.params.enter_groups = tell_and_wait;
+	g.params.enter_arg = &tell[1];
 	box_args(&g.p, "true", NULL);
 	assert_int_equal(guest_exec(&g), -ESRCH);
 	assert_contains(g.e.text, "not running");
+	close(tell[0]);
+	close(tell[1]);
+	assert_int_equal(waitpid(killer, &status, 0), killer);
 }
 
-static int refuse_place(void *arg, pid_t pid, struct err *e)
+static int refuse_entry(void *arg, struct err *e)
 {
-	*(pid_t *)arg = pid;
+	pid_t *shared = arg;
+
+	shared[0] = getpid();
+	shared[1] = (pid_t)geteuid();
 	return err_invalid(e, "no place for it");
 }
 
-static void a_failing_place_ends_it(void **state)
+static void a_failing_entry_ends_it(void **state)
 {
 	_cleanup_guest_ struct guest g;
-	pid_t pid = -1;
+	pid_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	(void)state;
+	assert_ptr_not_equal(shared, MAP_FAILED);
 	guest_init(&g);
 	guest_start(&g);
-	g.params.place = refuse_place;
-	g.params.place_arg = &pid;
+	g.params.enter_groups = refuse_entry;
+	g.params.enter_arg = shared;
 	box_args(&g.p, "true", NULL);
 	assert_int_equal(guest_exec(&g), -EINVAL);
 	assert_contains(g.e.text, "no place for it");
-	assert_true(pid > 0);
-	assert_int_equal(kill(pid, 0), -1);
+	/* It was called in the process itself, which the teardown finds gone. */
+	assert_true(shared[0] > 1 && shared[0] != getpid());
+	assert_int_equal(shared[1], (pid_t)geteuid());
+	munmap(shared, 4096);
 }
 
 #define life(f) cmocka_unit_test_teardown(f, no_children_left)
@@ -367,7 +388,7 @@ int main(void)
 		life(terminal),
 		life(a_container_that_ended_is_not_running),
 		life(a_container_that_ends_meanwhile_is_not_running),
-		life(a_failing_place_ends_it),
+		life(a_failing_entry_ends_it),
 	};
 
 	box_prepare_tree();
