@@ -8,12 +8,15 @@
  */
 #include "base/self.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -97,14 +100,30 @@ static int new_memfd(struct err *e)
 	return e ? -e->errnum : -errno;
 }
 
-static int copy_all(int from, int to, struct err *e)
+/* Where the last byte that the kernel maps lies: symbols and debugging information behind it, often
+ * more than half of the file, are nothing to a running program. */
+static off_t loaded_size(off_t file_size)
+{
+	const ElfW(Phdr) *ph = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	size_t n = getauxval(AT_PHNUM);
+	uint64_t end = 0;
+
+	if (getauxval(AT_PHENT) != sizeof(*ph))
+		return file_size;
+	for (size_t i = 0; i < n; i++)
+		if (ph[i].p_type == PT_LOAD && ph[i].p_offset + ph[i].p_filesz > end)
+			end = ph[i].p_offset + ph[i].p_filesz;
+	return end > 0 && end < (uint64_t)file_size ? (off_t)end : file_size;
+}
+
+static int copy_loaded(int from, int to, struct err *e)
 {
 	struct stat st;
 	off_t left;
 
 	if (fstat(from, &st) < 0)
 		return err_sys(e, errno, "stat '%s'", SELF_EXE);
-	for (left = st.st_size; left > 0;) {
+	for (left = loaded_size(st.st_size); left > 0;) {
 		ssize_t n = sendfile(to, from, NULL, (size_t)left);
 
 		if (n < 0 && errno == EINTR)
@@ -125,7 +144,7 @@ static int seal_copy(int from, struct err *e)
 
 	if (fd < 0)
 		return fd;
-	r = copy_all(from, fd, e);
+	r = copy_loaded(from, fd, e);
 	if (r < 0)
 		return r;
 	if (fcntl(fd, F_ADD_SEALS, SELF_SEALS) < 0)
