@@ -173,8 +173,9 @@ static void visitors_without_an_order_are_dropped(void **state)
 	{
 		int other = connect_raw();
 
-		assert_int_equal(send(other, wrong, sizeof(wrong), 0), 8);
-		assert_int_equal(send(other, "garbage", 7, MSG_NOSIGNAL), 7);
+		/* The second may find it closed already. */
+		assert_int_equal(send(other, wrong, sizeof(wrong), MSG_NOSIGNAL), 8);
+		(void)!send(other, "garbage", 7, MSG_NOSIGNAL);
 		close(other);
 	}
 	assert_ok(gate_open(scratch.fd, &e), &e);
