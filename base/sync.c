@@ -146,10 +146,15 @@ static int recv_message(int fd, struct message *m, int *ret_passed_fd)
 	unsigned n_fds;
 	ssize_t n;
 
-	do
+	/* A reset is told once, before what the peer sent: it closed with a message of ours unread.
+	 * Its last words, the reason for that, are still there to be read. */
+	for (bool reset = false;;) {
 		n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0) /* reset: it died with something of ours unread */
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			break;
+		reset |= errno == ECONNRESET;
+	}
+	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	passed = take_descriptors(&hdr, &n_fds);
 	if (n == 0)

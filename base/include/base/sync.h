@@ -42,7 +42,8 @@ enum sync_type {
 /* Both ends close-on-exec. */
 int sync_pair(int ret[2], struct err *e);
 
-/* Send a message. passed_fd -1: none. value: small number that goes with it. */
+/* Send a message. passed_fd -1: none. value: small number that goes with it. -EPIPE or -ECONNRESET:
+ * the peer is gone, but an error that it sent before can still be had by sync_recv(). */
 int sync_send(int fd, enum sync_type type, int32_t value, int passed_fd, struct err *e);
 
 /* Send an error and nothing else; best effort, for the dying. */

@@ -150,6 +150,25 @@ static void errors_arrive_as_they_were(void **state)
 	drop_pair(p);
 }
 
+/* It fails and leaves while our next message is under way: its reason counts, not its death. */
+static void last_words_outlive_the_reset(void **state)
+{
+	struct err sent = ERR_INIT, e = ERR_INIT;
+	enum sync_type type;
+	int p[2];
+
+	(void)state;
+	make_pair(p);
+	err_set(&sent, ERR_INVALID, EINVAL, "mount 'x'");
+	assert_ok(sync_send(p[1], SYNC_GO, 0, -1, &e), &e);
+	sync_send_error(p[0], &sent);
+	close(p[0]);
+	assert_int_equal(sync_recv(p[1], "init", &type, NULL, NULL, &e), -EINVAL);
+	assert_string_equal(e.text, "mount 'x'");
+	assert_int_equal(sync_recv(p[1], "init", &type, NULL, NULL, &e), -EPIPE);
+	close(p[1]);
+}
+
 static void hostile_error_values_are_repaired(void **state)
 {
 	struct err e = ERR_INIT;
@@ -273,6 +292,7 @@ int main(void)
 		cmocka_unit_test(unexpected_is_named),
 		cmocka_unit_test(end_of_file_is_death),
 		cmocka_unit_test(errors_arrive_as_they_were),
+		cmocka_unit_test(last_words_outlive_the_reset),
 		cmocka_unit_test(hostile_error_values_are_repaired),
 		cmocka_unit_test(other_lengths_and_types_are_refused),
 		cmocka_unit_test(surplus_descriptors_are_closed),
