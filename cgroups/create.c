@@ -72,6 +72,14 @@ static bool has_own_processes(int fd)
 	       cg_file_slurp(fd, "cgroup.procs", &procs, NULL) == 0 && procs[0];
 }
 
+/* Append "+name", as subtree_control wants it, to a line of such words. */
+static void add_word(char *words, size_t size, enum cg_ctl c)
+{
+	size_t len = strlen(words);
+
+	snprintf(words + len, size - len, "%s+%s", len ? " " : "", cg_ctl_name(c, true));
+}
+
 /* Enable what is missing below `fd`. What is not required may fail: then it is just not there. */
 static int enable(const struct making *m, int fd, const char *level, struct err *e)
 {
@@ -92,8 +100,7 @@ static int enable(const struct making *m, int fd, const char *level, struct err 
 	for (int c = 0; c < CG_CTL_COUNT; c++) {
 		if (!(missing & CG_BIT(c)))
 			continue;
-		strcat(words, words[0] ? " +" : "+");
-		strcat(words, cg_ctl_name((enum cg_ctl)c, true));
+		add_word(words, sizeof(words), (enum cg_ctl)c);
 	}
 	if (!missing)
 		return 0;
@@ -109,8 +116,8 @@ static int enable(const struct making *m, int fd, const char *level, struct err 
 	for (int c = 0; c < CG_CTL_COUNT; c++) {
 		if (!(missing & CG_BIT(c)))
 			continue;
-		strcpy(words, "+");
-		strcat(words, cg_ctl_name((enum cg_ctl)c, true));
+		words[0] = '\0';
+		add_word(words, sizeof(words), (enum cg_ctl)c);
 		r = cg_file_write(fd, "cgroup.subtree_control", words, NULL);
 		if (r < 0 && (m->required & CG_BIT(c)) && !cg_is_denied(r) && r != -ENOENT)
 			return enable_failed(r, (enum cg_ctl)c, level, e);

@@ -154,9 +154,9 @@ int virtiofsd_start(struct vm_child *c, const char *share_dir, const char *run_d
 	r = connected_pair(run_dir, &listener, &connected, e);
 	if (r < 0)
 		return err_wrap(e, "start virtiofsd");
-	tree = open(share_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	tree = path_open_dir(share_dir, e);
 	if (tree < 0)
-		return err_sys(e, errno, "start virtiofsd: open '%s'", share_dir);
+		return err_wrap(e, "start virtiofsd");
 	if (build_argv(program, &argv) < 0)
 		return err_nomem(e);
 

@@ -16,6 +16,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -208,7 +209,7 @@ static bool script_interpreter(const char *path, char buf[INTERP_MAX])
 	line[n] = '\0';
 	start = line + 2 + strspn(line + 2, " \t");
 	start[strcspn(start, " \t\r\n")] = '\0';
-	strcpy(buf, start);
+	snprintf(buf, INTERP_MAX, "%s", start);
 	return *buf != '\0';
 }
 

@@ -4,6 +4,7 @@
  * SCM_RIGHTS and the name of the terminal as data (conmon and containerd read both).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@ int console_send(int socket, int master, struct err *e)
 
 	/* An empty message would carry no descriptor, so there is always a name. */
 	if (ptsname_r(master, name, sizeof(name)) != 0)
-		strcpy(name, "console");
+		snprintf(name, sizeof(name), "console");
 	iov.iov_len = strlen(name);
 	memset(&control, 0, sizeof(control));
 	c = CMSG_FIRSTHDR(&msg);

@@ -24,6 +24,7 @@ base/self.c                 path    open      /proc/self/exe: ourselves
 base/proc.c                 exit    _exit     proc_exit_as(): the one way to die as somebody else died
 base/spawn.c                exit    _exit     the child of proc_spawn() before its exec
 cgroups/file.c              path    openat    the one accessor of cgroup files: one plain name, O_NOFOLLOW, in a group that is held open
+cgroups/freeze.c            path    openat    cgroup.events, kept open for its notifications
 cgroups/path.c              path    openat    a group below the hierarchy's root, in which there are no symlinks
 cgroups/mounts.c            path    open      mount points of the host's cgroup file systems, from mountinfo
 cgroups/create.c            path    mkdirat   a group is made by mkdir(2) in cgroupfs, in a group that is held open
@@ -32,6 +33,8 @@ cli/cmd_run.c               driver  *         the option that picks the driver: 
 cli/oci_create.c            driver  *         the option that picks the driver: --isolation, or the name insula-oci-vm
 hypervisor/agent_stream.c   path    open      a descriptor of ours once more, by its number
 hypervisor/kvm_probe.c      path    open      /dev/kvm
+hypervisor/kvm_probe.c      path    openat    its cache file, looked at by descriptor before it is believed
+hypervisor/kernel_install.c path    openat    new files in a directory of ours, written as they come
 hypervisor/kvm_probe.c      exit    _exit     the child that runs the trial guest
 isolate/command.c           path    open      the first line of the workload's script, inside its root, for the error text
 isolate/exec.c              path    fchdir    to the held root, before chroot(2)
@@ -46,6 +49,7 @@ isolate/rootfs.c            path    open      the bundle's root directory: the o
 isolate/rootfs.c            path    openat    its parents, to find the mount it is on
 isolate/rootfs_throwaway.c  path    open      the host's mount points, from mountinfo, to see which one shows
 isolate/spawn.c             exit    _exit     the children between clone3() and exec
+runtime/info.c              driver  *         tells people which guest kernel microVMs would get; asks no sandbox for its kind
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest
 runtime/programs/*          print   stdio     a program without a command line of its own: main() tells its error on stderr
