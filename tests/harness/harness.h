@@ -20,6 +20,7 @@ struct world {
 	char dir[64];    /* private temporary directory */
 	char state[96];  /* state root below it, for --root */
 	char rootfs[96]; /* busybox root file system */
+	char id[32];     /* for a sandbox of the test; others on the machine use other ids */
 	char insula[512], oci[512];
 	char faults_oci
 		[512]; /* insula-oci with fault points (base/fault.h); "" when it was not built */
@@ -67,6 +68,7 @@ bool read_until(int fd, const char *needle, char *buf, size_t size, int timeout_
 
 /* argv from words; NULL-terminated, static storage of the caller's scope. */
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define NO_WORDS  ((const char *const[]){NULL})
 
 /* `insula-oci --root STATE words…` and `insula --root STATE words…` in this world, run as `detaching`. */
 struct run_result run_oci(const struct world *w, const char *const *words);
@@ -92,6 +94,8 @@ const char *bundle(const struct world *w, const char *name, const char *command,
 
 /* A member of `insula-oci state ID`, as text; "" when there is none or the command failed. Caller frees. */
 char *oci_state(const struct world *w, const char *id, const char *member);
+/* Fails the test unless `insula-oci list -q` shows exactly these (sorted). */
+void expect_ids(const struct world *w, const char *const *ids);
 /* Fails the test unless the status becomes `status` within a minute. */
 void expect_status(const struct world *w, const char *id, const char *status);
 

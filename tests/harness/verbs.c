@@ -139,6 +139,15 @@ static bool has_status(void *arg)
 	return strcmp(wanted->seen, wanted->status) == 0;
 }
 
+void expect_ids(const struct world *w, const char *const *ids)
+{
+	char lines[4096] = "";
+
+	for (; *ids; ids++)
+		snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines), "%s\n", *ids);
+	expect_result(run_oci(w, ARGV("list", "-q")), 0, lines, NULL);
+}
+
 void expect_status(const struct world *w, const char *id, const char *status)
 {
 	struct wanted_status wanted = {.w = w, .id = id, .status = status};

@@ -135,6 +135,7 @@ int world_setup(void **state)
 		return -1;
 	snprintf(w->state, sizeof(w->state), "%s/state", w->dir);
 	snprintf(w->rootfs, sizeof(w->rootfs), "%s/rootfs", w->dir);
+	snprintf(w->id, sizeof(w->id), "t-%s", strrchr(w->dir, '.') + 1);
 	build_path("insula", w->insula, sizeof(w->insula));
 	build_path("insula-oci", w->oci, sizeof(w->oci));
 	build_path("faults/insula-oci", w->faults_oci, sizeof(w->faults_oci));

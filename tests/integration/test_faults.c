@@ -51,7 +51,7 @@ static const struct point {
 	{"inner", CREATE, .vm = true},
 	{"created", CREATE},
 	{"pid-file", CREATE},
-	{"commit", CREATE, .killed = "created", .vm = true},
+	{"commit", CREATE, .killed = "created"},
 	{"start", START, .killed = "created"},
 	{"init-start", START, .in_child = true},
 	{"started", START, .killed = "running", .vm = true},
@@ -94,12 +94,13 @@ static const char *a_bundle(void)
 
 static struct run_result create_faulty(const char *fault)
 {
-	return faulty(fault, ARGV("create", "--pid-file", pid_file, "--bundle", a_bundle(), "f1"));
+	return faulty(fault,
+		      ARGV("create", "--pid-file", pid_file, "--bundle", a_bundle(), world->id));
 }
 
 static void force_delete(void)
 {
-	expect_result(faulty("none", ARGV("delete", "--force", "f1")), 0, "", NULL);
+	expect_result(faulty("none", ARGV("delete", "--force", world->id)), 0, "", NULL);
 	unlink(pid_file);
 }
 
@@ -110,7 +111,7 @@ static void bring_to(enum verb verb, const char *env)
 		return;
 	expect_result(create_faulty(env), 0, "", NULL);
 	if (verb != START)
-		expect_result(faulty("none", ARGV("start", "f1")), 0, "", NULL);
+		expect_result(faulty("none", ARGV("start", world->id)), 0, "", NULL);
 }
 
 static struct run_result do_verb(enum verb verb, const char *fault)
@@ -119,13 +120,13 @@ static struct run_result do_verb(enum verb verb, const char *fault)
 	case CREATE:
 		return create_faulty(fault);
 	case START:
-		return faulty(fault, ARGV("start", "f1"));
+		return faulty(fault, ARGV("start", world->id));
 	case EXEC:
-		return faulty(fault, ARGV("exec", "f1", "sleep", "0"));
+		return faulty(fault, ARGV("exec", world->id, "sleep", "0"));
 	case DELETE:
 		break;
 	}
-	return faulty(fault, ARGV("delete", "--force", "f1"));
+	return faulty(fault, ARGV("delete", "--force", world->id));
 }
 
 /* ---- which points there are ---------------------------------------------------------------- */
@@ -154,11 +155,11 @@ static bool has_point(const char *seen, const char *name)
 static void every_point_has_a_row(void **state)
 {
 	char seen[8192] = "\n", *copy, *save = NULL;
-	static const char *const lives[][8] = {
-		{"run", "--pid-file", pid_file, "--bundle", "", "f1"},
-		{"run", "--detach", "--bundle", "", "f1"},
-		{"exec", "f1", "sleep", "0"},
-		{"delete", "--force", "f1"},
+	const char *const lives[][8] = {
+		{"run", "--pid-file", pid_file, "--bundle", "", world->id},
+		{"run", "--detach", "--bundle", "", world->id},
+		{"exec", world->id, "sleep", "0"},
+		{"delete", "--force", world->id},
 	};
 
 	(void)state;
@@ -202,15 +203,15 @@ static void step_fails(void **state)
 	struct snapshot before = snapshot_take(world), after;
 	char words[256];
 
-	snprintf(words, sizeof(words), "'f1'|'%s'|Input/output error", p->name);
+	snprintf(words, sizeof(words), "'%s'|'%s'|Input/output error", world->id, p->name);
 	bring_to(p->verb, p->in_child ? p->name : "none");
 	expect_error(do_verb(p->verb, p->in_child && p->verb == START ? "none" : p->name), 1,
 		     words);
 	if (p->verb == CREATE) {
-		expect_result(run_oci(world, ARGV("list", "-q")), 0, "", NULL);
+		expect_ids(world, NO_WORDS);
 		assert_int_equal(access(pid_file, F_OK), -1);
 	} else {
-		expect_result(run_oci(world, ARGV("list", "-q")), 0, "f1\n", NULL);
+		expect_ids(world, ARGV(world->id));
 		force_delete();
 	}
 	after = snapshot_take(world);
@@ -229,8 +230,8 @@ static bool is_settled(void *arg)
 {
 	struct status_after_kill *s = arg;
 	struct run_result r = run_oci(world, ARGV("list", "-q"));
-	bool listed = strcmp(r.out, "f1\n") == 0;
-	char *status = listed ? oci_state(world, "f1", "status") : strdup("nothing");
+	bool listed = strncmp(r.out, world->id, strlen(world->id)) == 0;
+	char *status = listed ? oci_state(world, world->id, "status") : strdup("nothing");
 
 	assert_int_equal(r.code, 0);
 	run_result_done(&r);
@@ -255,8 +256,8 @@ static void step_is_killed(void **state)
 	/* With the ordinary build: what was left is read by others. */
 	expect_result(run_oci(world, ARGV("list")), 0, NULL, NULL);
 	expect_result(run_oci(world, ARGV("list", "--format", "json")), 0, NULL, NULL);
-	expect_result(run_oci(world, ARGV("delete", "--force", "f1")), 0, "", NULL);
-	expect_result(run_oci(world, ARGV("list", "-q")), 0, "", NULL);
+	expect_result(run_oci(world, ARGV("delete", "--force", world->id)), 0, "", NULL);
+	expect_ids(world, NO_WORDS);
 	unlink(pid_file);
 	after = snapshot_take(world);
 	snapshot_compare(&before, &after);
