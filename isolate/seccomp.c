@@ -29,7 +29,9 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "seccomp_internal.h"
 
+#define OPTIMIZE_TREE 2
 #define ERRNO_MAX     4095 /* MAX_ERRNO of the kernel; it clamps to it */
 #define ARGS_PER_CALL 6
 #define ACTION_MASK   0xffff0000u /* SECCOMP_RET_ACTION_FULL */
@@ -369,6 +371,15 @@ static int export(scmp_filter_ctx ctx, struct iso_bpf *ret, struct err *e)
 	return 0;
 }
 
+void seccomp_compiler_id(char buf[SECCOMP_COMPILER_MAX])
+{
+	const struct scmp_version *v = seccomp_version();
+
+	snprintf(buf, SECCOMP_COMPILER_MAX, "libseccomp %u.%u.%u level %u arch %" PRIx32 " tree %d",
+		 v ? v->major : 0, v ? v->minor : 0, v ? v->micro : 0, seccomp_api_get(),
+		 seccomp_arch_native(), OPTIMIZE_TREE);
+}
+
 static int check_flags(const struct iso_seccomp *s, struct err *e)
 {
 	uint32_t known = 0;
@@ -403,7 +414,7 @@ int iso_seccomp_compile(const struct iso_seccomp *s, struct iso_bpf *ret, struct
 	if (!ctx)
 		return err_unsupported(e, "seccomp: the kernel does not know defaultAction %s",
 				       word_name(actions, ARRAY_SIZE(actions), s->default_action));
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE);
 	if (r < 0)
 		return err_sys(e, r, "seccomp: ask for a binary tree");
 	r = add_arches(ctx, s, e);

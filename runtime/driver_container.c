@@ -122,10 +122,10 @@ static int container_create_host(struct sandbox *s, struct err *e)
 		.keep_keyring = s->keep_keyring,
 		.no_pivot = s->no_pivot,
 	};
-	int r = iso_seccomp_compile(&s->config.isolation.seccomp, &bpf, e);
+	int r = sandbox_filter(s, &bpf, e);
 
 	if (r < 0)
-		return err_wrap(e, "seccomp");
+		return r;
 	p.bpf = bpf.n > 0 ? &bpf : NULL;
 	if (!cg_is_null(s->cgroup)) {
 		p.cgroup_fd = cg_birth_fd(s->cgroup);
@@ -195,10 +195,10 @@ static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pi
 		.cgroup_fd = -1,
 		.keep_keyring = r->keep_keyring,
 	};
-	int x = iso_seccomp_compile(&s->config.isolation.seccomp, &bpf, e);
+	int x = sandbox_filter(s, &bpf, e);
 
 	if (x < 0)
-		return err_wrap(e, "seccomp");
+		return x;
 	p.bpf = bpf.n > 0 ? &bpf : NULL;
 	x = sandbox_need_cgroup(s, e);
 	if (x < 0)

@@ -48,6 +48,9 @@ void sandbox_explain_oom(struct sandbox *s, struct err *e);
 int sandbox_run_hooks(struct sandbox *s, enum oci_hook_kind kind, enum rt_status status, pid_t pid,
 		      struct err *e);
 
+/* Its seccomp filter, compiled or from the cache (s->config is loaded); n = 0 when it has none. */
+int sandbox_filter(struct sandbox *s, struct iso_bpf *ret, struct err *e);
+
 /* Nanoseconds since 1970. */
 int64_t now_unix_nsec(void);
 

@@ -66,6 +66,12 @@ const char *const *iso_seccomp_flag_names(void);
  * newer kernels), everything else is an error that names the rule. An absent filter gives n = 0. */
 int iso_seccomp_compile(const struct iso_seccomp *s, struct iso_bpf *ret, struct err *e);
 
+/* The same through a cache of compiled programs: cache_dirfd is an open directory of the caller's own,
+ * mode 0700, which holds nothing else. One that others could write to (or -1) is not used, and no
+ * trouble with the cache is an error. */
+int iso_seccomp_compile_cached(const struct iso_seccomp *s, int cache_dirfd, struct iso_bpf *ret,
+			       struct err *e);
+
 /* Install in the calling thread. *ret_notify_fd (may be NULL) is the listener or -1.
  * Async-signal-safe. Returns 0 or -errno. */
 int iso_seccomp_install(const struct iso_bpf *b, int *ret_notify_fd);
