@@ -112,6 +112,10 @@ static int check_group_is_free(struct creation *c, struct err *e)
 	if (path[0] == '\0' || cg_open(host, path, &g, NULL) < 0 || cg_is_null(g) ||
 	    cg_pids(g, &pids, &n, NULL) < 0 || n == 0)
 		return 0;
+	/* Most often the id is in use, and that group is its. */
+	r = state_dir_check_free(c->ctx->root, c->request->id, e);
+	if (r < 0)
+		return r;
 	err_set(e, ERR_EXISTS, EEXIST, "cgroup '%s' exists and has %zu process%s in it", path, n,
 		n == 1 ? "" : "es");
 	return err_hint(e, "another sandbox uses this cgroup path");

@@ -175,6 +175,21 @@ int state_dir_open(const char *root, const char *id, bool lock, struct state_dir
 	return 0;
 }
 
+static int in_use(const char *id, struct err *e)
+{
+	err_set(e, ERR_EXISTS, EEXIST, "a container with this id exists already");
+	return err_hint(e, "remove it with 'delete %s', or choose another id", id);
+}
+
+int state_dir_check_free(const char *root, const char *id, struct err *e)
+{
+	_cleanup_close_ int fd = open_root(root, false, NULL);
+
+	if (fd < 0 || faccessat(fd, id, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return in_use(id, e);
+}
+
 /* One try to make and lock it. -ESTALE: between making and locking, somebody's cleanup took the
  * empty directory for a dead creation. */
 static int make_entry(struct state_dir *d, struct err *e)
@@ -182,8 +197,8 @@ static int make_entry(struct state_dir *d, struct err *e)
 	int r = path_mkdir_at(d->rootfd, d->id, 0700, e);
 
 	if (r == -EEXIST) {
-		err_set(e, ERR_EXISTS, EEXIST, "a container with this id exists already");
-		return err_hint(e, "remove it with 'delete %s', or choose another id", d->id);
+		err_clear(e);
+		return in_use(d->id, e);
 	}
 	if (r < 0)
 		return err_wrap(e, "make the state directory");

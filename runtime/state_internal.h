@@ -30,6 +30,9 @@ enum rt_status state_status_by(const struct state_dir *d, const struct state *s,
 
 /* state_dir.c: usable as the name of a directory. ERR_INVALID. */
 int state_check_id(const char *id, struct err *e);
+/* state_dir.c: -EEXIST with ERR_EXISTS and a hint when ROOT/ID is there, 0 when it is not or cannot be
+ * looked at. Only for what is said: state_dir_create() decides. */
+int state_dir_check_free(const char *root, const char *id, struct err *e);
 
 /* state_json.c: the file's form, both ways. The id is not read from the file: the directory's name
  * is the id. */
