@@ -174,6 +174,10 @@ C_FILES := $(shell find $(ROOMS) tests -name '*.[ch]' 2>/dev/null)
 format:
 	clang-format -i $(C_FILES)
 
+.PHONY: format-check
+format-check:
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+
 lint:
 	$(Q)tests/lint.sh
 
