@@ -82,10 +82,9 @@ bool gate_is_waiting(int statefd)
 	return fd >= 0 || fd == -EAGAIN;
 }
 
-/* What the host process answered: 0 for the end of file that a successful exec leaves behind. */
-static int read_answer(int fd, struct err *e)
+/* One message of the host process, or its end: 1 and 0. */
+static int read_message(int fd, enum sync_type *ret_type, struct err *e)
 {
-	enum sync_type type;
 	ssize_t n;
 	char byte;
 	int r;
@@ -99,10 +98,32 @@ static int read_answer(int fd, struct err *e)
 		return 0;
 	if (n < 0 && errno != ECONNRESET)
 		return err_sys(e, errno, "receive from the start gate");
-	r = sync_recv(fd, "the process at the start gate", &type, NULL, NULL, e);
-	if (r < 0)
-		return r;
-	return err_set(e, ERR_INTERNAL, EPROTO, "the start gate gave no answer");
+	r = sync_recv(fd, "the process at the start gate", ret_type, NULL, NULL, e);
+	return r < 0 ? r : 1;
+}
+
+/* SYNC_STARTED, and then the end of file that a successful exec leaves behind. An end without it is a
+ * death: somebody killed the process, or the kernel did for lack of memory. */
+static int read_answer(int fd, struct err *e)
+{
+	enum sync_type type;
+	bool started = false;
+	int r;
+
+	for (;;) {
+		r = read_message(fd, &type, e);
+		if (r < 0)
+			return r;
+		if (r == 0 && started)
+			return 0;
+		if (r == 0)
+			return err_set(e, ERR_INTERNAL, EPIPE,
+				       "the process died before its command ran");
+		if (type != SYNC_STARTED || started)
+			return err_set(e, ERR_INTERNAL, EPROTO,
+				       "the process at the start gate sent message %d", (int)type);
+		started = true;
+	}
 }
 
 int gate_open(int statefd, struct err *e)
@@ -117,7 +138,9 @@ int gate_open(int statefd, struct err *e)
 	r = sync_send(fd, SYNC_START, 0, -1, e);
 	if (r == -EPIPE || r == -ECONNRESET) {
 		/* Refused before we spoke: perhaps it said why. */
-		r = read_answer(fd, e);
+		enum sync_type type;
+
+		r = read_message(fd, &type, e);
 		return r < 0 ? r : err_set(e, ERR_STATE, EPIPE, "the start gate closed");
 	}
 	return r < 0 ? r : read_answer(fd, e);

@@ -290,9 +290,12 @@ int identity_exec(const struct identity *id, const char *path, struct err *e)
 	r = prepare(id, &cwd_entered, e);
 	if (r < 0)
 		return r;
-	/* Said before the filter may forbid it: an end of the channel from here on is the exec. */
-	if (id->tell_fd >= 0 && (r = sync_send(id->tell_fd, SYNC_STARTED, 0, -1, e)) < 0)
+	/* Said before the filter may forbid it: an end of the channel from here on is the exec. Whoever
+	 * gave the order may be gone; it was given. */
+	r = sync_send(id->tell_fd, SYNC_STARTED, 0, -1, e);
+	if (r < 0 && r != -EPIPE)
 		return r;
+	err_clear(e);
 	r = drop_privileges(id, e);
 	if (r == 0 && !cwd_entered)
 		r = enter_cwd(p->cwd, e);

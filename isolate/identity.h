@@ -14,7 +14,7 @@ struct identity {
 	bool keep_keyring;
 	bool userns; /* in a user namespace of the container's */
 	int proc_fd; /* private procfs, or -1 when no label is to be written */
-	int tell_fd; /* a SYNC_STARTED goes there when nothing but exec is left; -1: nowhere */
+	int tell_fd; /* a SYNC_STARTED goes there when nothing but exec is left */
 };
 
 /* Does it need a private procfs? */

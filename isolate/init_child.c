@@ -255,15 +255,13 @@ static int build(struct inside *in, struct err *e)
 /* ---- the gate and beyond ---------------------------------------------------------------------- */
 
 /* The commit and the order. From the commit on the creator may be gone, and whoever opens the gate is
- * told what becomes of the start. Only the creator expects a SYNC_STARTED. */
-static int wait_for_start(const struct iso_init_params *p, int *fd, bool *ret_by_creator,
-			  struct err *e)
+ * told what becomes of the start. */
+static int wait_for_start(const struct iso_init_params *p, int *fd, struct err *e)
 {
 	int owed = gate_wait(p->gate_fd, *fd, e);
 
 	if (owed < 0)
 		return owed;
-	*ret_by_creator = owed == *fd;
 	if (owed != *fd)
 		fd_close(*fd);
 	*fd = owed;
@@ -280,20 +278,20 @@ static int await_and_exec(struct inside *in, int *fd, struct err *e)
 		.keep_keyring = p->keep_keyring,
 		.userns = in->userns,
 		.proc_fd = in->proc_fd,
-		.tell_fd = -1,
 	};
-	bool by_creator = false;
 	int r;
 
-	r = wait_for_start(p, fd, &by_creator, e);
+	r = wait_for_start(p, fd, e);
 	if (r == 0)
 		r = run_stage(p, ISO_STAGE_START_CONTAINER, e);
 	if (r == 0)
 		r = FAULT("init-start", e);
 	if (r < 0)
 		return r;
-	if (by_creator)
-		id.tell_fd = *fd;
+	id.tell_fd = *fd;
+	/* The exec would close it behind the channel: for a moment somebody who is told of the start would
+	 * still see one that waits. */
+	fd_close(p->gate_fd);
 	return identity_exec(&id, in->command, e);
 }
 

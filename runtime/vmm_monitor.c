@@ -196,11 +196,14 @@ static int order_start(struct vmm *m, struct err *e)
 
 void vmm_started(struct vmm *m)
 {
+	int fd = m->owed_to_creator ? m->sync_fd : m->owed_fd;
+
 	m->phase = VMM_RUNNING;
-	m->owed_fd = fd_close(m->owed_fd);
+	/* First: who is told of the start must not still see one that waits. */
 	m->gate_fd = fd_close(m->gate_fd);
-	if (m->owed_to_creator)
-		(void)sync_send(m->sync_fd, SYNC_STARTED, 0, -1, NULL);
+	if (fd >= 0)
+		(void)sync_send(fd, SYNC_STARTED, 0, -1, NULL);
+	m->owed_fd = fd_close(m->owed_fd);
 	m->sync_fd = fd_close(m->sync_fd);
 }
 

@@ -13,8 +13,10 @@
  *	                                SYNC_READY        everything but the exec is done
  *	state saved
  *	SYNC_COMMIT ------------------> from here on it no longer depends on the creator
- *	SYNC_START (here or by the gate) -> startContainer hooks, exec
- *	                                end of file: the exec happened;  SYNC_ERROR: it did not
+ *	SYNC_START (here or by the gate) -> startContainer hooks
+ *	                                SYNC_STARTED      nothing but the exec is left
+ *	                                end of file: the exec happened;  SYNC_ERROR: it did not;
+ *	                                end of file without SYNC_STARTED: it was killed before
  *
  * Before SYNC_COMMIT, end of file on the channel means that the creator died: the host process
  * exits.
@@ -71,15 +73,16 @@ int gate_listen(int statefd, struct err *e);
 /* True when somebody still waits there; a gone listener means the workload was started. */
 bool gate_is_waiting(int statefd);
 
-/* Order the start and wait for the answer: 0 when the exec happened, else the child's error. */
+/* Order the start and wait for the answer: 0 when the exec happened, else the child's error. -EPIPE
+ * (ERR_INTERNAL) when the process died before. */
 int gate_open(int statefd, struct err *e);
 
 /* Host process: wait for SYNC_START on gate_fd (connections that send nothing are dropped; -1: no
  * gate) or on sync_fd (-1: none). SYNC_COMMIT on sync_fd is taken in here, so call it right after
  * sending SYNC_READY. Before that an end of file on sync_fd is -EPIPE; after it, sync_fd is just no
- * longer watched. Returns the descriptor on which the outcome is owed (close it: success;
- * sync_send_error: failure): sync_fd itself if the order came from there. It is close-on-exec, so a
- * successful exec closes it by itself. */
+ * longer watched. Returns the descriptor on which the outcome is owed (SYNC_STARTED and close it:
+ * success; sync_send_error: failure): sync_fd itself if the order came from there. It is
+ * close-on-exec, so a successful exec closes it by itself. */
 int gate_wait(int gate_fd, int sync_fd, struct err *e);
 
 /* For an event loop: take one connection off gate_fd and its SYNC_START. Returns the owed

@@ -49,6 +49,28 @@ static pid_t waiter(int gate, int sync_fd, int others_end, const struct err *out
 		_exit(200);
 	if (outcome)
 		sync_send_error(owed, outcome);
+	else if (sync_send(owed, SYNC_STARTED, 0, -1, NULL) < 0)
+		_exit(201);
+	_exit(0);
+}
+
+/* A waiter that takes the order, says this much and ends. */
+static pid_t odd_waiter(int gate, int32_t first, int32_t second)
+{
+	const int32_t said[] = {first, second};
+	pid_t pid = fork();
+	int owed;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	owed = gate_wait(gate, -1, NULL);
+	if (owed < 0)
+		_exit(-owed);
+	for (int i = 0; i < 2; i++)
+		if (said[i] && sync_send(owed, (enum sync_type)said[i], 0, -1, NULL) < 0)
+			_exit(201);
 	_exit(0);
 }
 
@@ -99,6 +121,58 @@ static void failure_of_the_exec_arrives(void **state)
 	assert_int_equal(gate_open(scratch.fd, &e), -EACCES);
 	assert_int_equal(e.kind, ERR_CMD_NOT_EXEC);
 	assert_string_equal(e.text, "exec '/x'");
+	assert_int_equal(result_of(pid), 0);
+}
+
+/* Killed behind the gate: not a start. */
+static void death_before_the_exec_is_no_start(void **state)
+{
+	_cleanup_close_ int gate = gate_listen(scratch.fd, NULL);
+	struct err e = ERR_INIT;
+	pid_t pid = odd_waiter(gate, 0, 0);
+
+	(void)state;
+	assert_int_equal(gate_open(scratch.fd, &e), -EPIPE);
+	assert_int_equal(e.kind, ERR_INTERNAL); /* the gate did take the order */
+	assert_has(e.text, "died before its command ran");
+	assert_int_equal(result_of(pid), 0);
+}
+
+/* The exec itself failed, after all was prepared for it. */
+static void failure_after_started_arrives(void **state)
+{
+	_cleanup_close_ int gate = gate_listen(scratch.fd, NULL);
+	struct err e = ERR_INIT, failure = ERR_INIT;
+	pid_t pid;
+
+	(void)state;
+	err_set(&failure, ERR_CMD_NOT_FOUND, ENOENT, "exec '/x'");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int owed = gate_wait(gate, -1, NULL);
+
+		if (owed < 0 || sync_send(owed, SYNC_STARTED, 0, -1, NULL) < 0)
+			_exit(1);
+		sync_send_error(owed, &failure);
+		_exit(0);
+	}
+	assert_int_equal(gate_open(scratch.fd, &e), -ENOENT);
+	assert_int_equal(e.kind, ERR_CMD_NOT_FOUND);
+	assert_int_equal(result_of(pid), 0);
+}
+
+static void odd_answers_are_no_start(void **state)
+{
+	_cleanup_close_ int gate = gate_listen(scratch.fd, NULL);
+	struct err e = ERR_INIT;
+	pid_t pid = odd_waiter(gate, SYNC_READY, 0);
+
+	(void)state;
+	assert_int_equal(gate_open(scratch.fd, &e), -EPROTO);
+	assert_int_equal(result_of(pid), 0);
+	pid = odd_waiter(gate, SYNC_STARTED, SYNC_STARTED);
+	assert_int_equal(gate_open(scratch.fd, &e), -EPROTO);
 	assert_int_equal(result_of(pid), 0);
 }
 
@@ -269,7 +343,7 @@ static int wait_in_user_namespace(void *arg)
 		return 1;
 	gate = *(int *)arg;
 	owed = gate_wait(gate, -1, NULL);
-	return owed >= 0 ? 0 : -owed;
+	return owed >= 0 ? -sync_send(owed, SYNC_STARTED, 0, -1, NULL) : -owed;
 }
 
 static void waits_in_a_user_namespace(void **state)
@@ -298,7 +372,8 @@ static void owner_may_open(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		int gate, owed;
+		int gate, owed, status;
+		pid_t opener;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (setgid(65533) < 0 || setuid(65533) < 0)
@@ -306,10 +381,15 @@ static void owner_may_open(void **state)
 		gate = gate_listen(scratch.fd, NULL);
 		if (gate < 0)
 			_exit(101);
-		if (fork() == 0)
+		opener = fork();
+		if (opener == 0)
 			_exit(open_as_owner(NULL));
 		owed = gate_wait(gate, -1, NULL);
-		_exit(owed >= 0 ? 0 : 102);
+		if (owed < 0 || sync_send(owed, SYNC_STARTED, 0, -1, NULL) < 0)
+			_exit(102);
+		/* So that it is told the end, too. */
+		close(owed);
+		_exit(waitpid(opener, &status, 0) == opener ? WEXITSTATUS(status) : 103);
 	}
 	assert_int_equal(result_of(pid), 0);
 }
@@ -330,6 +410,7 @@ static void start_by_the_channel(void **state)
 	close(gate);
 	assert_ok(sync_send(p[0], SYNC_COMMIT, 0, -1, &e), &e);
 	assert_ok(sync_send(p[0], SYNC_START, 0, -1, &e), &e);
+	assert_ok(sync_expect(p[0], "init", SYNC_STARTED, NULL, NULL, &e), &e);
 	assert_int_equal(sync_recv(p[0], "init", &type, NULL, NULL, &e), -EPIPE); /* it happened */
 	assert_int_equal(result_of(pid), 0);
 	close(p[0]);
@@ -441,6 +522,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(open_starts_the_waiter),
 		T(failure_of_the_exec_arrives),
+		T(death_before_the_exec_is_no_start),
+		T(failure_after_started_arrives),
+		T(odd_answers_are_no_start),
 		T(no_gate_no_waiter),
 		T(second_gate_is_refused),
 		T(any_depth_of_directory),
