@@ -126,8 +126,11 @@ const struct support_row support_table[] = {
 	BOTH("hooks.poststart", YES),
 	BOTH("hooks.poststop", YES),
 
-	BOTH("annotations", VIA("kept, and shown by state; org.insula.isolation and "
-				"org.insula.rootfs are acted upon")),
+	ROW("annotations",
+	    VIA("kept, and shown by state; org.insula.isolation and org.insula.rootfs are acted "
+		"upon"),
+	    VIA("kept, and shown by state; org.insula.isolation, org.insula.rootfs and "
+		"org.insula.vm.memory, .vcpus, .accel and .boot-timeout are acted upon")),
 
 	/* ---- linux: namespaces */
 	ROW("linux.namespaces[pid]", YES, GUEST),
