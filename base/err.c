@@ -32,7 +32,31 @@ static const char *const kind_names[] = {
 };
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == ERR_KIND_COUNT, "name every kind");
 
-/* vsnprintf() that marks a cut. Returns the length of what stands in buf. */
+/* C1 controls as UTF-8 writes them: terminals take U+009B for the beginning of an order. */
+static bool is_c1(const char *s, size_t n)
+{
+	return n == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0;
+}
+
+/* Terminate, and replace what is a control character or no UTF-8 by '?': an error is one line, and ends
+ * on somebody's terminal, with the words of others in it. */
+static void sanitize_text(char *text, size_t size)
+{
+	size_t len, n;
+
+	text[size - 1] = '\0';
+	len = strlen(text);
+	for (size_t i = 0; i < len; i += n) {
+		n = utf8_sequence(text + i, len - i);
+		if (n == 0 || (n == 1 && utf8_is_control(text[i])))
+			n = 1;
+		else if (!is_c1(text + i, n))
+			continue;
+		memset(text + i, '?', n);
+	}
+}
+
+/* vsnprintf() that marks a cut, of plain text. Returns the length of what stands in buf. */
 static size_t format(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(buf, size, fmt, ap);
@@ -42,11 +66,14 @@ static size_t format(char *buf, size_t size, const char *fmt, va_list ap)
 		buf[0] = '\0';
 		return 0;
 	}
-	if ((size_t)n < size)
-		return (size_t)n;
-	keep = utf8_cut(buf, size - sizeof(CUT));
-	memcpy(buf + keep, CUT, sizeof(CUT));
-	return keep + sizeof(CUT) - 1;
+	keep = (size_t)n;
+	if (keep >= size) {
+		keep = utf8_cut(buf, size - sizeof(CUT));
+		memcpy(buf + keep, CUT, sizeof(CUT));
+		keep += sizeof(CUT) - 1;
+	}
+	sanitize_text(buf, size);
+	return keep;
 }
 
 /* strerror() without locale or buffer: after clone3() neither is ours to use. */
@@ -178,22 +205,6 @@ void err_clear(struct err *e)
 	e->errnum = 0;
 	e->text[0] = '\0';
 	e->hint[0] = '\0';
-}
-
-/* Terminate, and replace what is a control character or no UTF-8 by '?'. */
-static void sanitize_text(char *text, size_t size)
-{
-	size_t len, n;
-
-	text[size - 1] = '\0';
-	len = strlen(text);
-	for (size_t i = 0; i < len; i += n) {
-		n = utf8_sequence(text + i, len - i);
-		if (n == 0 || (n == 1 && utf8_is_control(text[i]))) {
-			text[i] = '?';
-			n = 1;
-		}
-	}
 }
 
 void err_sanitize(struct err *e)

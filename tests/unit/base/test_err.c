@@ -156,16 +156,31 @@ static void sanitize_repairs_a_hostile_error(void **state)
 	assert_int_equal(e.text[0], '?');
 	assert_int_equal(strlen(e.hint), sizeof(e.hint) - 1);
 
-	err_set(&e, ERR_STATE, EBUSY, "a\033[31mb\nc\xc3\xa4\x7f");
+	e = ERR_INIT;
+	strcpy(e.text, "a\033[31mb\nc\xc3\xa4\x7f\xc2\x9b");
+	e.kind = ERR_STATE;
 	e.errnum = 4096;
 	err_sanitize(&e);
-	assert_string_equal(e.text, "a?[31mb?c\xc3\xa4?");
+	assert_string_equal(e.text, "a?[31mb?c\xc3\xa4???");
 	assert_int_equal(e.kind, ERR_STATE);
 	assert_int_equal(e.errnum, EIO);
 
 	e = ERR_INIT;
 	err_sanitize(&e);
 	assert_int_equal(e.kind, ERR_INTERNAL);
+}
+
+/* Names come from bundles, images and command lines; the text goes to a terminal. */
+static void words_of_others_stay_one_plain_line(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	err_set(&e, ERR_INVALID, EINVAL, "id '%s'", "a\n\033[31mb\xc2\x9b\xc3\xa4\xff");
+	err_wrap(&e, "create '%s'", "x\ty");
+	err_hint(&e, "not '%s'", "\r");
+	assert_string_equal(e.text, "create 'x?y': id 'a??[31mb??\xc3\xa4?'");
+	assert_string_equal(e.hint, "not '?'");
 }
 
 static void every_kind_has_a_name(void **state)
@@ -209,6 +224,7 @@ int main(void)
 		cmocka_unit_test(cut_leaves_whole_characters),
 		cmocka_unit_test(wrapping_for_ever_keeps_frame_and_cause),
 		cmocka_unit_test(sanitize_repairs_a_hostile_error),
+		cmocka_unit_test(words_of_others_stay_one_plain_line),
 		cmocka_unit_test(every_kind_has_a_name),
 		cmocka_unit_test(shorthands_set_kind_and_number),
 	};
