@@ -57,18 +57,22 @@ static uint64_t hash(const void *data, size_t len)
 
 /* ---- the input -------------------------------------------------------------------------------- */
 
-/* Names go with their terminator, so that no two lists look alike. */
+/* Names go with their terminator and lists with their length, so that no two inputs look alike. */
 static void add_rule(struct strbuf *b, const struct iso_seccomp_rule *r)
 {
 	size_t n = r->names ? strv_len(r->names) : 0;
+	const uint64_t head[] = {r->action, r->has_errno_ret, r->has_errno_ret ? r->errno_ret : 0,
+				 n, r->n_args};
 
-	strbuf_addf(b, "rule %" PRIx32 " %d %" PRIx32 " %zu %zu\n", r->action, r->has_errno_ret,
-		    r->has_errno_ret ? r->errno_ret : 0, n, r->n_args);
+	strbuf_add_len(b, head, sizeof(head));
 	for (size_t i = 0; i < n; i++)
 		strbuf_add_len(b, r->names[i], strlen(r->names[i]) + 1);
-	for (size_t i = 0; i < r->n_args; i++)
-		strbuf_addf(b, "arg %" PRIx32 " %d %" PRIx64 " %" PRIx64 "\n", r->args[i].index,
-			    r->args[i].op, r->args[i].value, r->args[i].value_two);
+	for (size_t i = 0; i < r->n_args; i++) {
+		const struct iso_seccomp_arg *a = &r->args[i];
+		const uint64_t arg[] = {a->index, (uint64_t)a->op, a->value, a->value_two};
+
+		strbuf_add_len(b, arg, sizeof(arg));
+	}
 }
 
 static int input_of(const struct iso_seccomp *s, char **ret, size_t *ret_len)
