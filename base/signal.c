@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -91,14 +94,14 @@ int signal_parse(const char *s, int *ret)
 	return parse_realtime(s, ret);
 }
 
+/* By the kernel's calls: libc's refuse the two signals that its threads use (32 and 33), and make(1), for one,
+ * hands those down ignored. A zeroed action is SIG_DFL with no flags in every architecture's layout.
+ * Fails for SIGKILL and SIGSTOP, which need it least. */
 void proc_reset_signals(void)
 {
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
+	static const uint64_t dfl[8], none;
 
-	/* Fails for SIGKILL, SIGSTOP and libc's own two, which need it least. */
 	for (int sig = 1; sig <= SIGNAL_MAX; sig++)
-		sigaction(sig, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+		syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(none));
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }

@@ -232,7 +232,8 @@ int agent_conn_fill(struct agent_conn *c, struct err *e)
 			 * learn that there is nothing. */
 			return 0;
 		}
-		if (n == 0)
+		/* A socket's peer that died with something of ours unread is reported as a reset. */
+		if (n == 0 || errno == ECONNRESET)
 			return err_set(e, ERR_SYSTEM, EPIPE, "the agent connection ended%s",
 				       c->rx_end ? " inside a frame" : "");
 		if (errno == EAGAIN)
