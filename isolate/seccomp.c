@@ -257,8 +257,13 @@ static int add_arches(scmp_filter_ctx ctx, const struct iso_seccomp *s, struct e
 	return 0;
 }
 
-static int check_args(const struct iso_seccomp_rule *rule, const char *where, struct err *e)
+static int check_rule(const struct iso_seccomp_rule *rule, size_t index, struct err *e)
 {
+	char where[48];
+
+	snprintf(where, sizeof(where), "seccomp.syscalls[%zu]", index);
+	if (!rule->names || !rule->names[0])
+		return err_invalid(e, "%s: no names", where);
 	for (size_t i = 0; i < rule->n_args; i++) {
 		const struct iso_seccomp_arg *a = &rule->args[i];
 
@@ -312,6 +317,60 @@ static int add_call(scmp_filter_ctx ctx, uint32_t action, int nr,
 	return seccomp_rule_add_array(ctx, action, nr, (unsigned)rule->n_args, cmp);
 }
 
+static bool share_name(char *const *a, char *const *b)
+{
+	for (; *a; a++)
+		for (char *const *p = b; *p; p++)
+			if (STREQ(*a, *p))
+				return true;
+	return false;
+}
+
+/* The condition that libseccomp looks at first. */
+static const struct iso_seccomp_arg *first_condition(const struct iso_seccomp_rule *rule)
+{
+	const struct iso_seccomp_arg *first = &rule->args[0];
+
+	for (size_t i = 1; i < rule->n_args; i++)
+		if (rule->args[i].index < first->index)
+			first = &rule->args[i];
+	return first;
+}
+
+static bool begin_alike(const struct iso_seccomp_rule *a, const struct iso_seccomp_rule *b)
+{
+	const struct iso_seccomp_arg *x = first_condition(a), *y = first_condition(b);
+
+	return x->index == y->index && x->op != SCMP_CMP_EQ && y->op != SCMP_CMP_EQ;
+}
+
+static bool is_joined(const struct iso_seccomp_rule *rule)
+{
+	return rule->n_args > 1 && !same_index_twice(rule);
+}
+
+/* libseccomp (2.5.4) never comes back from joining two rules of one call that both have several
+ * conditions and begin with the same one, unless that is an equality: its tree of comparisons becomes
+ * a circle. tests/fuzz/fuzz_seccomp.c found it. We compare the argument's number alone, not its value,
+ * which refuses a little more than must be. */
+static int check_circles(const struct iso_seccomp *s, struct err *e)
+{
+	for (size_t i = 0; i < s->n_rules; i++) {
+		if (!is_joined(&s->rules[i]))
+			continue;
+		for (size_t j = 0; j < i; j++)
+			if (is_joined(&s->rules[j]) && begin_alike(&s->rules[i], &s->rules[j]) &&
+			    share_name(s->rules[i].names, s->rules[j].names))
+				return err_unsupported(
+					e,
+					"seccomp.syscalls[%zu] and [%zu]: libseccomp cannot join "
+					"two rules of several conditions for one call whose first "
+					"conditions look at the same argument without SCMP_CMP_EQ",
+					j, i);
+	}
+	return 0;
+}
+
 static int add_rule(scmp_filter_ctx ctx, const struct iso_seccomp_rule *rule, size_t index,
 		    uint32_t default_action, struct err *e)
 {
@@ -320,12 +379,7 @@ static int add_rule(scmp_filter_ctx ctx, const struct iso_seccomp_rule *rule, si
 	int r;
 
 	snprintf(where, sizeof(where), "seccomp.syscalls[%zu]", index);
-	if (!rule->names || !rule->names[0])
-		return err_invalid(e, "%s: no names", where);
-	r = check_args(rule, where, e);
-	if (r == 0)
-		r = full_action(rule->action, rule->has_errno_ret, rule->errno_ret, where, &action,
-				e);
+	r = full_action(rule->action, rule->has_errno_ret, rule->errno_ret, where, &action, e);
 	if (r < 0)
 		return r;
 	/* It says nothing, and libseccomp refuses it. */
@@ -405,6 +459,10 @@ int iso_seccomp_compile(const struct iso_seccomp *s, struct iso_bpf *ret, struct
 		return 0;
 	}
 	r = check_flags(s, e);
+	for (size_t i = 0; r == 0 && i < s->n_rules; i++)
+		r = check_rule(&s->rules[i], i, e);
+	if (r == 0)
+		r = check_circles(s, e);
 	if (r == 0)
 		r = full_action(s->default_action, s->has_default_errno_ret, s->default_errno_ret,
 				"seccomp.defaultAction", &default_action, e);

@@ -63,7 +63,8 @@ const char *const *iso_seccomp_arch_names(void);
 const char *const *iso_seccomp_flag_names(void);
 
 /* Compile. Names unknown to libseccomp are skipped (as runc and crun do: profiles are written for
- * newer kernels), everything else is an error that names the rule. An absent filter gives n = 0. */
+ * newer kernels), everything else is an error that names the rule. So are two rules for one call that
+ * libseccomp cannot join (ERR_UNSUPPORTED). An absent filter gives n = 0. */
 int iso_seccomp_compile(const struct iso_seccomp *s, struct iso_bpf *ret, struct err *e);
 
 /* The same through a cache of compiled programs: cache_dirfd is an open directory of the caller's own,

@@ -279,6 +279,37 @@ static void refused_by_name(void **state)
 	expect_refused(&s, -ENOTSUP, "SCMP_ARCH_S390X");
 }
 
+/* libseccomp would never come back from this. The two are what a profile would say otherwise: a single condition
+ * beside it, or an equality first. */
+static void circles_are_refused(void **state)
+{
+	char *names[] = {"close", "getpgid", NULL};
+	struct iso_seccomp_arg one[] = {{.index = 4, .op = op("SCMP_CMP_NE"), .value = 1},
+					{.index = 0, .op = op("SCMP_CMP_NE")}};
+	struct iso_seccomp_arg two[] = {{.index = 0, .op = op("SCMP_CMP_NE")},
+					{.index = 5, .op = op("SCMP_CMP_NE")}};
+	struct iso_seccomp_rule rules[] = {
+		{.names = names, .action = action("SCMP_ACT_ERRNO"), .args = one, .n_args = 2},
+		{.names = names + 1, .action = action("SCMP_ACT_ERRNO"), .args = two, .n_args = 2},
+	};
+	struct iso_seccomp s = {.present = true,
+				.default_action = action("SCMP_ACT_ALLOW"),
+				.rules = rules,
+				.n_rules = 2};
+	struct iso_bpf bpf = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	expect_refused(&s, -ENOTSUP, "syscalls[0] and [1]");
+	rules[1].n_args = 1;
+	assert_int_equal(iso_seccomp_compile(&s, &bpf, &e), 0);
+	iso_bpf_done(&bpf);
+	rules[1].n_args = 2;
+	one[1].op = two[0].op = op("SCMP_CMP_EQ");
+	assert_int_equal(iso_seccomp_compile(&s, &bpf, &e), 0);
+	iso_bpf_done(&bpf);
+}
+
 static void absent_gives_nothing(void **state)
 {
 	struct iso_seccomp s = {0};
@@ -322,6 +353,7 @@ int main(void)
 		cmocka_unit_test(the_native_architecture_is_always_in),
 		cmocka_unit_test(flags_are_taken_by_the_kernel),
 		cmocka_unit_test(refused_by_name),
+		cmocka_unit_test(circles_are_refused),
 		cmocka_unit_test(absent_gives_nothing),
 	};
 
