@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "base/proc.h"
 #include "base/str.h"
+#include "attend.h"
 #include "exec_process.h"
 
 struct exec_opts {
@@ -72,24 +72,15 @@ static int run(struct sandbox *s, const struct exec_opts *o, char **args, struct
 	_cleanup_(iso_process_done) struct iso_process process = {0};
 	_cleanup_close_ int null = o->interactive ? -1 : path_open_null(e), console = -1;
 	struct rt_exec_request request = {.process = &process, .io = {{null, -1, -1}, -1, 0}};
-	struct rt_relay relay = {
-		.sandbox = s,
-		.interactive = o->interactive,
-		.forward_signals = true,
-		.is_exec = true,
-	};
-	int status, r;
+	pid_t pid;
+	int r;
 
 	if (!o->interactive && null < 0)
 		return null;
 	r = build_process(s, o, args, &process, e);
 	if (r >= 0)
-		r = rt_exec(s, &request, &relay.pid, &console, e);
-	if (r < 0)
-		return r;
-	relay.console_fd = console;
-	r = rt_relay_run(&relay, &status, e);
-	return r < 0 ? r : proc_exit_code(status);
+		r = rt_exec(s, &request, &pid, &console, e);
+	return r < 0 ? r : attend_exec(s, pid, console, o->interactive, e);
 }
 
 int cmd_exec(struct cli *cli, int argc, char **argv, struct err *e)

@@ -13,8 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "base/proc.h"
 #include "base/str.h"
+#include "attend.h"
 
 struct run_opts {
 	const char *rootfs, *name, *hostname, *workdir, *user, *network;
@@ -235,28 +235,6 @@ static int explain(struct cli *cli, struct rt_create_request *c, struct err *e)
 	return r;
 }
 
-static int run_to_end(struct sandbox *s, const struct run_opts *o, struct err *e)
-{
-	struct rt_relay relay = {
-		.sandbox = s,
-		.pid = s->state.host.pid,
-		.console_fd = s->console_fd,
-		.interactive = o->interactive,
-		.forward_signals = true,
-	};
-	int status, r;
-
-	rt_relay_hold_signals(&relay);
-	r = rt_start(s, e);
-	if (r < 0)
-		return r;
-	r = rt_relay_run(&relay, &status, e);
-	if (r < 0)
-		return r;
-	r = rt_finish(s, status, e);
-	return r < 0 ? r : proc_exit_code(status);
-}
-
 static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_request *request,
 	       struct err *e)
 {
@@ -283,7 +261,7 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 	r = rt_create(&cli->ctx, &c, &s, e);
 	if (r < 0)
 		return r;
-	r = run_to_end(s, o, e);
+	r = attend_start(s, o->interactive, e);
 	/* One whose command never ran is of no use to anybody, named or not. */
 	if (o->remove || r < 0) {
 		struct err ignored = ERR_INIT;

@@ -14,8 +14,8 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/path.h"
-#include "base/proc.h"
 #include "base/str.h"
+#include "attend.h"
 
 struct create_opts {
 	const char *bundle, *console_socket, *pid_file, *pidfd_socket;
@@ -176,31 +176,12 @@ int oci_create(struct cli *cli, int argc, char **argv, struct err *e)
 
 static int run_to_end(struct sandbox *s, const struct create_opts *o, struct err *e)
 {
-	struct rt_relay relay = {
-		.sandbox = s,
-		.pid = s->state.host.pid,
-		.console_fd = s->console_fd,
-		.interactive = true,
-		.forward_signals = true,
-	};
-	int status, r;
+	int code = attend_start(s, true, e), r;
 
-	rt_relay_hold_signals(&relay);
-	r = rt_start(s, e);
-	if (r < 0)
-		return r;
-	r = rt_relay_run(&relay, &status, e);
-	if (r < 0)
-		return r;
-	r = rt_finish(s, status, e);
-	if (r < 0)
-		return r;
-	if (!o->keep) {
-		r = rt_delete(s->ctx, s->state.id, true, e);
-		if (r < 0)
-			return r;
-	}
-	return proc_exit_code(status);
+	if (code < 0 || o->keep)
+		return code;
+	r = rt_delete(s->ctx, s->state.id, true, e);
+	return r < 0 ? r : code;
 }
 
 int oci_run(struct cli *cli, int argc, char **argv, struct err *e)

@@ -10,8 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/proc.h"
 #include "base/str.h"
+#include "attend.h"
 #include "exec_process.h"
 
 struct exec_opts {
@@ -125,21 +125,6 @@ static int check(const struct cli *cli, const struct exec_opts *o, int argc, int
 	return 0;
 }
 
-static int wait_for(struct sandbox *s, pid_t pid, int console, struct err *e)
-{
-	struct rt_relay relay = {
-		.sandbox = s,
-		.pid = pid,
-		.console_fd = console,
-		.interactive = true,
-		.forward_signals = true,
-		.is_exec = true,
-	};
-	int status, r = rt_relay_run(&relay, &status, e);
-
-	return r < 0 ? r : proc_exit_code(status);
-}
-
 static int exec_process(struct cli *cli, const char *id, const struct exec_opts *o, char **args,
 			struct err *e)
 {
@@ -166,7 +151,7 @@ static int exec_process(struct cli *cli, const char *id, const struct exec_opts 
 	r = rt_exec(s, &request, &pid, &console, e);
 	if (r < 0 || o->detach)
 		return r;
-	return wait_for(s, pid, console, e);
+	return attend_exec(s, pid, console, true, e);
 }
 
 int oci_exec(struct cli *cli, int argc, char **argv, struct err *e)

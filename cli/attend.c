@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Being there while a command runs, for the four commands that are: run and exec of both programs.
+ */
+#include "attend.h"
+
+#include "base/proc.h"
+
+int attend_start(struct sandbox *s, bool interactive, struct err *e)
+{
+	struct rt_relay relay = {
+		.sandbox = s,
+		.pid = s->state.host.pid,
+		.console_fd = s->console_fd,
+		.interactive = interactive,
+		.forward_signals = true,
+	};
+	int status, r;
+
+	/* A signal that comes between the start and the relay is the workload's, too. */
+	rt_relay_hold_signals(&relay);
+	r = rt_start(s, e);
+	if (r >= 0)
+		r = rt_relay_run(&relay, &status, e);
+	if (r >= 0)
+		r = rt_finish(s, status, e);
+	return r < 0 ? r : proc_exit_code(status);
+}
+
+int attend_exec(struct sandbox *s, pid_t pid, int console, bool interactive, struct err *e)
+{
+	struct rt_relay relay = {
+		.sandbox = s,
+		.pid = pid,
+		.console_fd = console,
+		.interactive = interactive,
+		.forward_signals = true,
+		.is_exec = true,
+	};
+	int status, r = rt_relay_run(&relay, &status, e);
+
+	return r < 0 ? r : proc_exit_code(status);
+}
