@@ -12,7 +12,8 @@ V        ?= 0
 WERROR   ?= 0
 SANITIZE ?= 0
 FAULTS   ?= 0
-FAULTS   ?= 0
+# For another machine: CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar SYSROOT=<a Debian of it, unpacked>.
+SYSROOT  ?=
 
 ifeq ($(V),0)
 Q := @
@@ -22,12 +23,18 @@ Q :=
 say = @:
 endif
 
-ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+MACHINE := $(shell $(CC) -dumpmachine)
+ARCH := $(firstword $(subst -, ,$(MACHINE)))
+ifneq ($(SYSROOT),)
+SYSROOT_FLAGS := --sysroot=$(SYSROOT)
+PKGCONF_ENV := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) PKG_CONFIG_PATH= \
+          PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(MACHINE)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig
+endif
 
 WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
           -Wvla -Wno-missing-field-initializers
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+ALL_CFLAGS := -std=gnu17 $(SYSROOT_FLAGS) $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
           -DINSULA_VERSION='"$(VERSION)"' -DINSULA_PREFIX='"$(PREFIX)"' \
           -fno-strict-aliasing -ffunction-sections -fdata-sections -fvisibility=hidden
 ifeq ($(WERROR),1)
@@ -35,9 +42,6 @@ ALL_CFLAGS += -Werror
 endif
 ifeq ($(FAULTS),1)
 # Fault points for tests (base/fault.h); use a build directory of its own: make FAULTS=1 BUILD=...
-ALL_CFLAGS += -DINSULA_FAULTS
-endif
-ifeq ($(FAULTS),1)
 ALL_CFLAGS += -DINSULA_FAULTS
 endif
 ifeq ($(SANITIZE),1)
@@ -71,7 +75,7 @@ incs = $(foreach r,$(USES_$(1)),-I$(r)/include)
 
 # json-c in base, libseccomp and libcap in isolate, libcgroup in cgroups: nowhere else.
 PKGS := json-c libseccomp libcgroup
-LIBS := $(shell $(PKGCONF) --libs --static $(PKGS) 2>/dev/null) -lcap -lpthread
+LIBS := $(shell $(PKGCONF_ENV) $(PKGCONF) --libs --static $(PKGS) 2>/dev/null) -lcap -lpthread
 
 room_srcs = $(wildcard $(1)/*.c) $(if $(filter hypervisor,$(1)),$(wildcard hypervisor/*/*.c))
 MAINS := cli/insula.c cli/insula-oci.c $(wildcard runtime/programs/*.c)

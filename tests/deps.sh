@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh build|run|test|bench…: install what these need from Debian 12, or print the line when we are not root.
+# deps.sh build|run|test|aarch64|bench…: install what these need from Debian 12, or print the line when we are not root.
 # What is installed already costs nothing: apt is only asked for what is missing.
 set -eu
 list() {
@@ -10,6 +10,8 @@ list() {
 	# the engine, the file server, the guest kernel's unpacking and its modules' order
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod ;;
 	test) echo libcmocka-dev busybox-static cpio clang clang-format libclang-rt-14-dev llvm ;;
+	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
+	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
 	bench) echo crun runc ;;
 	*) echo "deps.sh: unknown group '$1'" >&2; exit 1 ;;
 	esac

@@ -33,7 +33,7 @@ $(INTEGRATION_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HARNESS_OBJS) $(
 $(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(BUILD)/flags
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
+	$(Q)$(CC) -std=gnu17 $(SYSROOT_FLAGS) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
 
 # Benchmarks are static as the programs they measure: a parent's size is part of its children's peak.
 $(BENCH_BINS): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_ARCHIVES)
@@ -77,6 +77,32 @@ asan:
 .PHONY: asan-run
 asan-run: tests
 	$(Q)TEST_KIND=container tests/run.sh $(UNIT_BINS) $(BUILD)/tests/integration/test_scenarios
+
+## make fuzz          FUZZ_SECONDS=20  every fuzz target for so long; exit 1 when one finds something
+# A build of its own: clang, sanitizers, and archives that report their coverage.
+.PHONY: fuzz fuzz-run
+FUZZ_SECONDS ?= 20
+FUZZ_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	$(Q)tests/deps.sh build test
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang SANITIZE=1 \
+		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzz-run
+fuzz-run: $(FUZZ_BINS)
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(BUILD) $(FUZZ_BINS)
+
+# They also look behind the public headers.
+$(BUILD)/obj/tests/fuzz/%.o: TEST_CFLAGS += -Ibase
+$(FUZZ_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LINK_ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
+		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS)
+
+## make check-aarch64 cross-build, and run the unit and container tests in an emulated aarch64 machine
+.PHONY: check-aarch64
+check-aarch64:
+	$(Q)tests/deps.sh build test aarch64
+	+$(Q)BUILD='$(BUILD)' WERROR='$(WERROR)' tests/aarch64/run
 
 ## make bench         the start of a container against crun, runc and a floor program
 .PHONY: bench
