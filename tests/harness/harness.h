@@ -22,6 +22,7 @@ struct world {
 	char rootfs[96]; /* busybox root file system */
 	char id[32];     /* for a sandbox of the test; others on the machine use other ids */
 	char insula[512], oci[512];
+	struct ids *ids; /* every sandbox that there ever was in `state` (snapshot.c) */
 	char faults_oci
 		[512]; /* insula-oci with fault points (base/fault.h); "" when it was not built */
 };
@@ -99,12 +100,14 @@ void expect_ids(const struct world *w, const char *const *ids);
 /* Fails the test unless the status becomes `status` within a minute. */
 void expect_status(const struct world *w, const char *id, const char *status);
 
-/* What exists outside: mounts of our namespace, groups of sandboxes, processes of ours, our own descriptors, entries of
- * the state root. Groups that only processes live in which have nothing to do with this world are others'. */
+/* What exists outside: mounts of our namespace (private since world_setup(), so others' are not seen), groups of the
+ * sandboxes that were ever made in this world, processes of ours, our own descriptors, entries of the state root. */
 struct snapshot {
-	const struct world *world;
 	char *text;
 };
+/* Begin to note the ids that appear in the state root, which must exist. */
+struct ids *ids_watch(const char *state_root);
+void ids_free(struct ids *ids);
 struct snapshot snapshot_take(const struct world *w);
 /* Fails the test and shows the difference. Frees both. */
 void snapshot_compare(struct snapshot *before, struct snapshot *after);

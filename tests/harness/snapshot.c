@@ -2,9 +2,8 @@
 /*
  * What a sandbox could leave behind on the host, as sorted text that two moments can be compared by.
  *
- * Others may run sandboxes on the same machine meanwhile, and groups do not tell whose they are. A group is taken for
- * somebody else's while processes live in it that have nothing to do with the world's directory; one that is empty
- * gets a moment to vanish before it counts as left behind, since it may be another's that is being made or removed.
+ * Others may run sandboxes on the same machine meanwhile, and a group does not tell whose it is. So the ids that appear
+ * in the world's state root are noted as they come (inotify), and only groups of such a name are looked at.
  */
 #include "harness.h"
 
@@ -12,13 +11,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
-
-#define VANISH_SEC 3
 
 struct lines {
 	char **v;
@@ -35,6 +32,64 @@ static void add(struct lines *l, const char *kind, const char *text)
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* ---- whose group -------------------------------------------------------------------------- */
+
+struct ids {
+	int watch;
+	char **v;
+	size_t n;
+};
+
+struct ids *ids_watch(const char *state_root)
+{
+	struct ids *ids = calloc(1, sizeof(*ids));
+
+	assert_non_null(ids);
+	ids->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	assert_true(ids->watch >= 0);
+	assert_true(inotify_add_watch(ids->watch, state_root, IN_CREATE | IN_MOVED_TO) >= 0);
+	return ids;
+}
+
+void ids_free(struct ids *ids)
+{
+	for (size_t i = 0; ids && i < ids->n; i++)
+		free(ids->v[i]);
+	if (ids) {
+		close(ids->watch);
+		free(ids->v);
+	}
+	free(ids);
+}
+
+static bool ids_have(const struct ids *ids, const char *name)
+{
+	for (size_t i = 0; i < ids->n; i++)
+		if (strcmp(ids->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void ids_update(struct ids *ids)
+{
+	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while ((n = read(ids->watch, buf, sizeof(buf))) > 0)
+		for (char *at = buf; at < buf + n;) {
+			const struct inotify_event *event = (const struct inotify_event *)at;
+
+			assert_false(event->mask & IN_Q_OVERFLOW);
+			at += sizeof(*event) + event->len;
+			if (event->len == 0 || ids_have(ids, event->name))
+				continue;
+			ids->v = reallocarray(ids->v, ids->n + 1, sizeof(*ids->v));
+			assert_non_null(ids->v);
+			ids->v[ids->n] = strdup(event->name);
+			assert_non_null(ids->v[ids->n++]);
+		}
 }
 
 /* ---- whose process ------------------------------------------------------------------------ */
@@ -106,33 +161,14 @@ static void add_mounts(struct lines *l)
 		fclose(f);
 }
 
-static bool is_others_group(const struct world *w, const char *path)
-{
-	char file[PATH_MAX], pid[32];
-	bool any = false, ours = false;
-
-	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
-	FILE *f = fopen(file, "re");
-
-	while (f && fgets(pid, sizeof(pid), f)) {
-		pid[strcspn(pid, "\n")] = '\0';
-		any = true;
-		ours |= is_of_world(w, pid);
-	}
-	if (f)
-		fclose(f);
-	return any && !ours;
-}
-
-/* Groups of sandboxes. The parent of them all, "insula", is made once and stays. */
 static void add_cgroups(struct lines *l, const struct world *w)
 {
 	char *paths[] = {(char *)"/sys/fs/cgroup", NULL};
 	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOSTAT | FTS_NOCHDIR, NULL);
 
+	ids_update(w->ids);
 	for (FTSENT *entry; fts && (entry = fts_read(fts));)
-		if (entry->fts_info == FTS_D && strstr(entry->fts_path, "/insula/") &&
-		    !is_others_group(w, entry->fts_path))
+		if (entry->fts_info == FTS_D && ids_have(w->ids, entry->fts_name))
 			add(l, "cgroup", entry->fts_path);
 	if (fts)
 		fts_close(fts);
@@ -185,7 +221,7 @@ static void add_state(struct lines *l, const struct world *w)
 struct snapshot snapshot_take(const struct world *w)
 {
 	struct lines l = {0};
-	struct snapshot s = {.world = w};
+	struct snapshot s = {NULL};
 	size_t size;
 	FILE *f = open_memstream(&s.text, &size);
 
@@ -217,8 +253,8 @@ static bool has_line(const char *text, const char *line)
 	return false;
 }
 
-/* How many lines of `from` are not in `in`; printed when asked for. */
-static size_t count_missing(const char *what, const char *from, const char *in, bool print)
+/* How many lines of `from` are not in `in`; each is printed. */
+static size_t count_missing(const char *what, const char *from, const char *in)
 {
 	char *copy = strdup(from), *save = NULL;
 	size_t n = 0;
@@ -227,57 +263,20 @@ static size_t count_missing(const char *what, const char *from, const char *in, 
 	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if (has_line(in, line))
 			continue;
-		/* Somebody else's, then: nothing here removes a group that was there before. */
-		if (strcmp(what, "gone") == 0 && strncmp(line, "cgroup ", 7) == 0)
-			continue;
 		n++;
-		if (print)
-			fprintf(stderr, "%s: %s\n", what, line);
+		fprintf(stderr, "%s: %s\n", what, line);
 	}
 	free(copy);
 	return n;
 }
 
-struct comparison {
-	const char *before;
-	char *after;
-	const struct world *world;
-};
-
-static bool same(void *arg)
-{
-	struct comparison *c = arg;
-
-	if (count_missing("left behind", c->after, c->before, false) == 0)
-		return true;
-	free(c->after);
-	c->after = snapshot_take(c->world).text;
-	return count_missing("left behind", c->after, c->before, false) == 0;
-}
-
-/* Only groups can be another's; anything else that is left behind is left behind at once. */
-static bool may_vanish(const char *after, const char *before)
-{
-	char *copy = strdup(after), *save = NULL;
-	bool may = true;
-
-	assert_non_null(copy);
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		may &= strncmp(line, "cgroup ", 7) == 0 || has_line(before, line);
-	free(copy);
-	return may;
-}
-
 void snapshot_compare(struct snapshot *before, struct snapshot *after)
 {
-	struct comparison c = {before->text, after->text, before->world};
-	size_t different = count_missing("gone", before->text, after->text, true);
+	size_t different = count_missing("gone", before->text, after->text) +
+			   count_missing("left behind", after->text, before->text);
 
-	if (may_vanish(c.after, c.before))
-		(void)eventually(same, &c, VANISH_SEC);
-	different += count_missing("left behind", c.after, c.before, true);
 	free(before->text);
-	free(c.after);
+	free(after->text);
 	before->text = after->text = NULL;
 	assert_int_equal(different, 0);
 }

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +126,18 @@ static void make_rootfs(const char *root)
 	write_file(path, "just text\n", 0644);
 }
 
+/* What others on the machine mount meanwhile is not seen, and what a sandbox lets escape is: the mounts are shared
+ * as they are on an ordinary host, but only among the programs of this test. */
+static int enter_private_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0) {
+		fprintf(stderr, "a private mount namespace: %s\n", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
 int world_setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -142,6 +156,9 @@ int world_setup(void **state)
 	if (access(w->faults_oci, X_OK) < 0)
 		w->faults_oci[0] = '\0';
 	make_rootfs(w->rootfs);
+	if (mkdir(w->state, 0700) < 0 || enter_private_mounts() < 0)
+		return -1;
+	w->ids = ids_watch(w->state);
 	*state = w;
 	return 0;
 }
@@ -180,6 +197,7 @@ int world_teardown(void **state)
 
 	/* FTW_MOUNT: never walk into something that is still mounted. */
 	nftw(w->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	ids_free(w->ids);
 	free(w);
 	return left ? -1 : 0;
 }
