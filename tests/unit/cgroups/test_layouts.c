@@ -129,7 +129,7 @@ static bool in_group(pid_t pid, const char *suffix, size_t times)
  * that starts at the mount are the same group. */
 static void body_subtree(struct ctx *c)
 {
-	char points[32][128], below[256], path[256];
+	char points[32][128], below[sizeof(points) + 64], path[256];
 	size_t n = mount_points(points, 32);
 	struct cg_host *h = NULL;
 	struct cgroup *g = NULL, *same = NULL;
@@ -363,7 +363,7 @@ IN_ALL_VIEWS(describe, body_describe)
 
 static void body_prefix(struct ctx *c)
 {
-	char points[32][128], path[256], value[64];
+	char points[32][128], path[sizeof(points) + 128], value[64];
 	size_t n = mount_points(points, 32);
 	struct err e = ERR_INIT;
 
