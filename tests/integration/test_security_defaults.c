@@ -384,43 +384,7 @@ static void vm_read_only_holds_on_the_host(void **state)
 
 /* ---- all of them --------------------------------------------------------------------------------------- */
 
-static void skipped(void **state)
-{
-	print_message("# skip: %s\n", (const char *)*state);
-	skip();
-}
-
-/* One that failed takes no other along. */
-static int clear_up(void **state)
-{
-	struct run_result r = run_oci(world, ARGV("list", "-q"));
-
-	(void)state;
-	for (char *save, *id = strtok_r(r.out, "\n", &save); id; id = strtok_r(NULL, "\n", &save)) {
-		struct run_result d = run_oci(world, ARGV("delete", "--force", id));
-
-		run_result_done(&d);
-	}
-	run_result_done(&r);
-	return 0;
-}
-
-static struct snapshot at_first;
-
-static void nothing_is_left(void **state)
-{
-	struct snapshot after = snapshot_take(world);
-
-	(void)state;
-	snapshot_compare(&at_first, &after);
-}
-
-struct test {
-	const char *name;
-	CMUnitTestFunction function;
-};
-
-static const struct test ordinary[] = {
+static const struct hostile_test ordinary[] = {
 	{"capabilities", capabilities},
 	{"system call filter", filter},
 	{"masked paths", masked_paths},
@@ -429,59 +393,34 @@ static const struct test ordinary[] = {
 	{"nothing is written into an image", nothing_is_written_into_an_image},
 };
 
-static const struct test on_host[] = {
+static const struct hostile_test on_host[] = {
 	{"secrets are hidden", secrets_are_hidden},
 	{"named secrets are seen", named_secrets_are_seen},
 	{"setuid programs gain nothing", setuid_programs_gain_nothing},
 	{"the host is not changed", host_is_not_changed},
 };
 
-static const struct test in_vm[] = {
+static const struct hostile_test in_vm[] = {
 	{"vm: read-only holds on the host", vm_read_only_holds_on_the_host},
 	{"vm: nothing is written into an image", vm_nothing_is_written_into_an_image},
 };
 
-static const struct test at_last[] = {{"nothing is left", nothing_is_left}};
-
-#define TESTS_MAX 8
-#define RUN(group, setup, teardown, missing) \
-	run_group(#group, group, sizeof(group) / sizeof(*group), setup, teardown, missing)
-
-static int run_group(const char *name, const struct test *t, size_t n, CMFixtureFunction setup,
-		     CMFixtureFunction teardown, const char *missing)
-{
-	struct CMUnitTest tests[TESTS_MAX];
-	const char *only = getenv("TEST_ONLY");
-	size_t taken = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (!only || strstr(t[i].name, only))
-			tests[taken++] =
-				(struct CMUnitTest){.name = t[i].name,
-						    .test_func = missing ? skipped : t[i].function,
-						    .teardown_func = clear_up,
-						    .initial_state = (void *)missing};
-	return taken ? _cmocka_run_group_tests(name, tests, taken, setup, teardown) : 0;
-}
+#define GROUP(group, setup, teardown, missing)                                               \
+	hostile_group(world, #group, group, sizeof(group) / sizeof(*group), setup, teardown, \
+		      missing)
 
 int main(void)
 {
 	const char *wanted = getenv("TEST_KIND");
 	int failed = 0;
-	void *state;
 
-	if (hostile_init() < 0 || world_setup(&state) < 0)
+	if (hostile_open(&world) < 0)
 		return 1;
-	world = state;
-	at_first = snapshot_take(world);
 	if (!wanted || strcmp(wanted, "container") == 0) {
-		failed += RUN(ordinary, NULL, NULL, NULL);
-		failed += RUN(on_host, make_secrets, remove_secrets, NULL);
+		failed += GROUP(ordinary, NULL, NULL, NULL);
+		failed += GROUP(on_host, make_secrets, remove_secrets, NULL);
 	}
 	if (!wanted || strcmp(wanted, "vm") == 0)
-		failed += RUN(in_vm, NULL, NULL, vm_missing());
-	failed += RUN(at_last, NULL, NULL, NULL);
-	if (world_teardown(&state) < 0)
-		failed++;
-	return failed != 0;
+		failed += GROUP(in_vm, NULL, NULL, vm_missing());
+	return failed + hostile_close(world) != 0;
 }
