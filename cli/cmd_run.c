@@ -175,6 +175,14 @@ static int take_parts(const struct run_opts *o, struct run_parts *p, struct err 
 	return 0;
 }
 
+/* What resolvers take for a name (RFC 1123), as long as the kernel keeps it. */
+static bool is_host_name(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+
+	return n > 0 && n <= 64 && s[n] == '\0' && s[0] != '-' && s[0] != '.';
+}
+
 static int check(const struct run_opts *o, int argc, char **argv, int first, struct err *e)
 {
 	if (!o->rootfs && first < argc) {
@@ -190,6 +198,9 @@ static int check(const struct run_opts *o, int argc, char **argv, int first, str
 		err_invalid(e, "--name '%s': not a valid name", o->name);
 		return err_hint(e, "letters, digits, '_', '.', '+' and '-', at most 128");
 	}
+	if (o->hostname && !is_host_name(o->hostname))
+		return err_invalid(e, "--hostname '%s': letters, digits, '-' and '.', at most 64",
+				   o->hostname);
 	if (o->pids == 0)
 		return err_invalid(e, "--pids-limit 0: nothing could run");
 	if (o->tty && !isatty(0) && o->interactive) {

@@ -148,7 +148,7 @@ static int step_rootfs(struct creation *c, struct err *e)
 	int r = img_rootfs_open(s->config.isolation.rootfs.path, s->plan.rootfs_form, &rootfs, e);
 
 	if (r < 0)
-		return err_wrap(e, "root file system");
+		return r;
 	free(s->config.isolation.rootfs.path);
 	s->config.isolation.rootfs.path = TAKE_PTR(rootfs.path);
 	img_rootfs_done(&rootfs);

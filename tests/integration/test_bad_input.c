@@ -259,6 +259,8 @@ static const struct line lines[] = {
 	{"insula", {"run", "--rootfs", "{ROOTFS}", "-w", "relative", "true"}, "relative|absolute"},
 	{"insula", {"run", "--rootfs", "{ROOTFS}", "--name", "a/b", "true"}, "'a/b'"},
 	{"insula", {"run", "--rootfs", "{ROOTFS}", "--name", "", "true"}, "name"},
+	{"insula", {"run", "--rootfs", "{ROOTFS}", "--hostname", "a b", "true"}, "--hostname|'a b'"},
+	{"insula", {"run", "--rootfs", "{ROOTFS}", "--hostname", "", "true"}, "--hostname"},
 	{"insula", {"run", "--rootfs", "{ROOTFS}", "-m", "lots", "true"}, "'lots'|512m"},
 	{"insula", {"run", "--rootfs", "{ROOTFS}", "-m", "0", "true"}, "'0'"},
 	{"insula", {"run", "--rootfs", "{ROOTFS}", "-m", "-1", "true"}, "'-1'"},
