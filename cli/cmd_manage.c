@@ -84,9 +84,10 @@ int cmd_ps(struct cli *cli, int argc, char **argv, struct err *e)
 		else
 			ps_row(&t, &o, s, status);
 	}
-	if (o.quiet)
-		t.n_rows = 0;
-	return out_table_print(&t, e);
+	if (!o.quiet)
+		return out_table_print(&t, e);
+	out_table_done(&t);
+	return 0;
 }
 
 /* ---- commands on several sandboxes -------------------------------------------------------- */

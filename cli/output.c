@@ -73,11 +73,16 @@ int out_table_print(struct out_table *t, struct err *e)
 				printf("%-*s  ", widths[i % t->n_columns], t->cells[i]);
 		}
 	}
+	out_table_done(t);
+	return failed ? err_nomem(e) : 0;
+}
+
+void out_table_done(struct out_table *t)
+{
 	for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
 		free(t->cells[i]);
 	free(t->cells);
 	*t = (struct out_table){0};
-	return failed ? err_nomem(e) : 0;
 }
 
 const char *out_time(int64_t unix_nsec, char buf[OUT_TIME_MAX])

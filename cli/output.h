@@ -21,6 +21,7 @@ void out_table_add(struct out_table *t, const char *const *cells);
 #define out_table_row(t, ...) out_table_add((t), (const char *const[]){__VA_ARGS__})
 /* Print, two blanks between columns, and free. Control characters become '?'. */
 int out_table_print(struct out_table *t, struct err *e);
+void out_table_done(struct out_table *t);
 
 /* RFC 3339 in UTC; "-" for 0. */
 #define OUT_TIME_MAX 32

@@ -58,6 +58,8 @@ test:
 	$(Q)$(MAKE) --no-print-directory test-all
 
 test-all: tests guest faults
+	$(Q)$(BUILD)/insula-oci features --markdown | cmp - docs/oci-support.md || \
+		{ echo "docs/oci-support.md is stale: run 'make docs'" >&2; exit 1; }
 	$(Q)tests/run.sh $(UNIT_BINS) $(INTEGRATION_BINS)
 
 # The same programs with fault points (base/fault.h), for the tests that make each step fail.
@@ -76,7 +78,8 @@ asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=1 asan-run
 .PHONY: asan-run
 asan-run: tests
-	$(Q)TEST_KIND=container tests/run.sh $(UNIT_BINS) $(BUILD)/tests/integration/test_scenarios
+	$(Q)TEST_KIND=container tests/run.sh $(UNIT_BINS) \
+		$(patsubst %,$(BUILD)/tests/integration/test_%,scenarios oci bad_input parallel)
 
 ## make fuzz          FUZZ_SECONDS=20  every fuzz target for so long; exit 1 when one finds something
 # A build of its own: clang, sanitizers, and archives that report their coverage.
