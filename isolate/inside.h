@@ -12,13 +12,13 @@
 struct inside {
 	const struct iso_init_params *params;
 	const struct iso_config *config;
-	int root_fd;	/* root directory of the new tree (a mount point), from iso_rootfs_mount() */
-	int proc_fd;	/* private detached procfs (fsopen; never the container's), for writes to /proc/self/... */
+	int root_fd; /* root directory of the new tree (a mount point), from iso_rootfs_mount() */
+	int proc_fd; /* private detached procfs (fsopen; never the container's), for writes to /proc/self/... */
 	int console_fd; /* slave of the terminal, or -1 */
-	int sync_fd;	/* channel to the creator; borrowed */
-	char *command;	/* path of what will be executed; owned by init */
-	bool userns;	/* we are in a user namespace of our own */
-	bool cgroupns;	/* … and a cgroup namespace */
+	int sync_fd;    /* channel to the creator; borrowed */
+	char *command;  /* path of what will be executed; owned by init */
+	bool userns;    /* we are in a user namespace of our own */
+	bool cgroupns;  /* … and a cgroup namespace */
 };
 
 /* mounts.c: config->mounts in order, by descriptor, each on its destination below root_fd (created when missing); cgroup

@@ -52,7 +52,7 @@ static void add_vm(struct strbuf *b)
 {
 	_cleanup_free_ char *why = NULL;
 	enum vm_kvm_verdict v = vm_kvm_probe(-1, &why);
-	struct vm_kernel k = { 0 };
+	struct vm_kernel k = {0};
 	struct err e = ERR_INIT;
 
 	strbuf_addf(b, "KVM: %s%s%s%s\n", vm_kvm_verdict_name(v), why ? " (" : "", why ? why : "",
@@ -68,7 +68,7 @@ static void add_vm(struct strbuf *b)
 
 int rt_info_text(struct rt_ctx *ctx, char **ret, struct err *e)
 {
-	struct strbuf b = { 0 };
+	struct strbuf b = {0};
 
 	strbuf_addf(&b, "insula: %s\nstate: %s\n", INSULA_VERSION, ctx->root);
 	add_kernel(&b);

@@ -106,7 +106,7 @@ struct iso_init_params {
 	 * it enters the groups it was not born in (v1). May be NULL. */
 	int (*enter_groups)(void *arg, struct err *e);
 	void *enter_arg;
-	int gate_fd;   /* listening gate, or -1: start comes by iso_init_start() only */
+	int gate_fd; /* listening gate, or -1: start comes by iso_init_start() only */
 	iso_stage_fn stage;
 	void *stage_arg;
 	bool keep_keyring; /* --no-new-keyring */

@@ -14,7 +14,7 @@
 #include "cgroups/limits.h"
 #include "isolate/sandbox.h"
 
-#define OCI_VERSION                                                                              \
+#define OCI_VERSION \
 	"1.2.1" /* the version that `spec` writes and `features` names as ours at most; 1.0.0 is \
 		   the least */
 
