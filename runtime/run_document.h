@@ -18,3 +18,7 @@ int run_add_mount(struct json *mounts, const char *destination, const char *type
 int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
 		  const struct rt_run_request *r, const struct iso_user *user, const char *home,
 		  struct err *e);
+
+/* Homes of people (in the root's passwd file) outside of /home, normalised; a directory that the system needs is
+ * none. *ret is a fresh strv. */
+int run_host_homes(int rootfd, char ***ret, struct err *e);

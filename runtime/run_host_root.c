@@ -58,6 +58,10 @@ static const struct place secrets[] = {
 	{"/etc/wireguard", "VPN keys"},
 	{"/etc/openvpn", "VPN keys"},
 	{"/etc/ppp/*-secrets", "dial-up and VPN passwords"},
+	{"/etc/chrony/chrony.keys", "keys of time servers"},
+	{"/etc/bind/*.key", "keys to name servers"},
+	{"/etc/davfs2/secrets", "passwords of network drives"},
+	{"/etc/*.secret", "secrets of services"},
 	{"/etc/cryptsetup-keys.d", "disk keys"},
 	{"/etc/credstore*", "credentials of services"},
 	{"/var/lib/systemd/credential.secret", "the key of those credentials"},
@@ -270,6 +274,26 @@ static int hide_secrets(struct hiding *h, struct err *e)
 	return 0;
 }
 
+/* Those below /home are hidden with it. The user's own is replaced by an empty one. */
+static int hide_homes(struct hiding *h, const struct iso_user *user, const char *home,
+		      struct err *e)
+{
+	_cleanup_strv_ char **homes = NULL;
+	_cleanup_free_ char *own = NULL;
+	char options[96];
+	int r = run_host_homes(h->rootfd, &homes, e);
+
+	if (r < 0)
+		return r;
+	if (path_normalize(home, &own) < 0)
+		return err_nomem(e);
+	snprintf(options, sizeof(options), "nosuid,nodev,mode=700,uid=%u,gid=%u", user->uid,
+		 user->gid);
+	for (char **p = homes; p && *p && r == 0; p++)
+		r = STREQ(*p, own) ? add_fresh(h, *p, options, e) : hide(h, *p, e);
+	return r;
+}
+
 int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
 		  const struct rt_run_request *r, const struct iso_user *user, const char *home,
 		  struct err *e)
@@ -289,5 +313,7 @@ int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
 	rc = add_fresh_places(&h, e);
 	if (rc == 0)
 		rc = add_home(&h, user, home, e);
+	if (rc == 0)
+		rc = hide_homes(&h, user, home, e);
 	return rc < 0 ? rc : hide_secrets(&h, e);
 }

@@ -428,6 +428,48 @@ static void test_own_home_is_empty_and_own(void **state)
 	hidden_done(&h);
 }
 
+/* People who live elsewhere, as the host's passwd file has it; nothing that the system needs. */
+static void test_homes_elsewhere(void **state)
+{
+	const struct iso_user ada = {.uid = 1815, .gid = 1815};
+	char path[256];
+	struct hidden h;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/srv", tree);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/srv/ada", tree);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/srv/grace", tree);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/srv/service", tree);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/etc/passwd", tree);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	fputs("root:x:0:0::/root:/bin/sh\nservice:x:120:120::/srv/service:/bin/false\n"
+	      "ada:x:1815:1815::/srv/ada/:/bin/sh\nno "
+	      "line\ngrace:x:1906:1906::/srv/./grace:/bin/sh\n"
+	      "odd:x:2000:2000::/usr/lib/odd:/bin/sh\nodder:x:2001:2001::/:/bin/sh\n"
+	      "gone:x:2002:2002::/srv/gone:/bin/sh\n",
+	      f);
+	fclose(f);
+	h = hide(NULL, 0, &nobody_special, "/root");
+	assert_true(is_masked(&h, "/srv/ada"));
+	assert_true(is_masked(&h, "/srv/grace"));
+	assert_false(is_masked(&h, "/srv/service"));
+	assert_false(is_masked(&h, "/usr/lib/odd"));
+	assert_false(is_masked(&h, "/"));
+	assert_false(is_masked(&h, "/srv/gone"));
+	hidden_done(&h);
+	h = hide(NULL, 0, &ada, "/srv/ada");
+	assert_true(is_fresh(&h, "/srv/ada"));
+	assert_false(is_masked(&h, "/srv/ada"));
+	assert_true(is_masked(&h, "/srv/grace"));
+	hidden_done(&h);
+}
+
 static void test_volumes_win(void **state)
 {
 	struct rt_volume v[] = {{.source = "/x", .destination = "/etc/shadow"},
@@ -493,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_own_home_is_empty_and_own),
 		cmocka_unit_test(test_volumes_win),
+		cmocka_unit_test(test_homes_elsewhere),
 		cmocka_unit_test(test_host_root),
 	};
 
