@@ -8,7 +8,10 @@
 #include "base/sync.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -131,6 +134,40 @@ static bool is_well_formed(const struct message *m, size_t len, int msg_flags, u
 	return len == (m->type == SYNC_ERROR ? sizeof(*m) : HEADER_LEN);
 }
 
+/*
+ * Who blocks the signals that ask a program to end wants to end in order, and a peer may take long (a guest that
+ * boots): so one of them that comes ends the wait. It stays pending, for the caller to see which it was. A
+ * message that is there already counts more.
+ */
+static int wait_or_signal(int fd)
+{
+	static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	_cleanup_close_ int signals = -EBADF;
+	sigset_t blocked, held;
+	bool any = false;
+
+	sigemptyset(&held);
+	if (sigprocmask(SIG_BLOCK, NULL, &blocked) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		if (sigismember(&blocked, ending[i]) == 1) {
+			sigaddset(&held, ending[i]);
+			any = true;
+		}
+	if (!any)
+		return 0;
+	signals = signalfd(-1, &held, SFD_CLOEXEC);
+	if (signals < 0)
+		return -errno;
+
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+	while (poll(p, ARRAY_SIZE(p), -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return p[0].revents ? 0 : -EINTR;
+}
+
 /* Raw receive into *m. Returns 0, -EPIPE at the end of file, -EPROTO or -errno. */
 static int recv_message(int fd, struct message *m, int *ret_passed_fd)
 {
@@ -179,9 +216,12 @@ int sync_recv(int fd, const char *peer, enum sync_type *ret_type, int32_t *ret_v
 {
 	_cleanup_close_ int passed = -EBADF;
 	struct message m;
-	int r;
+	int r = wait_or_signal(fd);
 
-	r = recv_message(fd, &m, &passed);
+	if (r == -EINTR)
+		return err_set(e, ERR_SYSTEM, EINTR, "interrupted by a signal");
+	if (r == 0)
+		r = recv_message(fd, &m, &passed);
 	if (r == -EPIPE)
 		return err_set(e, ERR_INTERNAL, EPIPE, "%s died", peer);
 	if (r == -EPROTO)

@@ -4,7 +4,45 @@
  */
 #include "attend.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
 #include "base/proc.h"
+
+static sigset_t ending_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	return set;
+}
+
+void attend_hold(void)
+{
+	sigset_t set = ending_signals();
+
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int attend_interrupted(int r, struct err *e)
+{
+	sigset_t set = ending_signals();
+	int sig;
+
+	if (r != -EINTR)
+		return r;
+	sig = sigtimedwait(&set, NULL, &(struct timespec){0});
+	if (sig < 0)
+		return r;
+	err_clear(e);
+	return 128 + sig;
+}
 
 int attend_start(struct sandbox *s, bool interactive, struct err *e)
 {

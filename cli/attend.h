@@ -4,6 +4,13 @@
 
 #include "runtime/runtime.h"
 
+/* Before the creation: from here on a signal that asks us to end interrupts what waits for the host process
+ * (base/sync.h) in place of ending us, so that what was made can be taken back. */
+void attend_hold(void);
+
+/* After a failure was cleaned up: 128 + n when it was such a signal that interrupted us (e is forgotten), else r. */
+int attend_interrupted(int r, struct err *e);
+
 /* Start a created sandbox and stay until its end, which is noted in its state. Returns the exit code
  * (128 + n after signal n) or a negative errno. */
 int attend_start(struct sandbox *s, bool interactive, struct err *e);

@@ -269,9 +269,10 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 		return r;
 	if (o->explain)
 		return explain(cli, &c, e);
+	attend_hold();
 	r = rt_create(&cli->ctx, &c, &s, e);
 	if (r < 0)
-		return r;
+		return attend_interrupted(r, e);
 	r = attend_start(s, o->interactive, e);
 	/* One whose command never ran is of no use to anybody, named or not. */
 	if (o->remove || r < 0) {
@@ -281,7 +282,7 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 		if (r >= 0 && d < 0)
 			return d;
 	}
-	return r;
+	return attend_interrupted(r, e);
 }
 
 int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)

@@ -193,13 +193,14 @@ int oci_run(struct cli *cli, int argc, char **argv, struct err *e)
 
 	if (r < 0)
 		return r;
+	attend_hold();
 	r = create(cli, id, &o, &s, e);
 	if (r < 0)
-		return r;
+		return attend_interrupted(r, e);
 	r = check_terminal(s, &o, o.detach, e);
 	if (r >= 0)
 		r = o.detach ? rt_start(s, e) : run_to_end(s, &o, e);
 	if (r < 0)
 		drop(cli, id);
-	return r;
+	return attend_interrupted(r, e);
 }

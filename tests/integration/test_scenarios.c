@@ -585,6 +585,32 @@ static int host_pid(const char *name)
 	return pid;
 }
 
+static bool state_is_there(void *arg)
+{
+	char path[160];
+
+	(void)arg;
+	snprintf(path, sizeof(path), "%s/impatience/state.json", world->state);
+	return access(path, F_OK) == 0;
+}
+
+/* Ctrl-C while the guest boots: everything is taken back, and the exit code tells. */
+static void interrupted_while_created(void **state)
+{
+	struct snapshot before = snapshot_take(world);
+	int fd;
+	pid_t pid = start_sandbox(ARGV("--name", "impatience"), ARGV("true"), false, &fd);
+
+	(void)state;
+	assert_true(eventually(state_is_there, NULL, 30));
+	assert_int_equal(kill(pid, SIGINT), 0);
+	assert_int_equal(finish(pid, 60), 128 + SIGINT);
+	close(fd);
+	struct snapshot after = snapshot_take(world);
+
+	snapshot_compare(&before, &after);
+}
+
 /* What is hidden of the host's system is not even in the tree that the guest's kernel is handed: looked at
  * through the namespace of the host process. */
 static void hidden_from_the_guest_kernel(void **state)
@@ -709,6 +735,7 @@ static const struct {
 	{"kept after the end", kept_after_the_end},
 	{"the host's system", host_system},
 	{"hidden from the guest's kernel", hidden_from_the_guest_kernel, true},
+	{"interrupted while it is created", interrupted_while_created, true},
 	{"CPU limit", cpu_limit},
 	{"kernel", kernel},
 };

@@ -53,7 +53,9 @@ void sync_send_error(int fd, const struct err *error);
 
 /* Receive whatever comes. End of file is -EPIPE with the text "<peer> died". A SYNC_ERROR from
  * the peer is copied (sanitised) to e and its -errnum returned. Passed descriptor in *ret_fd
- * (close-on-exec) or -1; ret_fd and ret_value may be NULL (a descriptor then is closed). */
+ * (close-on-exec) or -1; ret_fd and ret_value may be NULL (a descriptor then is closed).
+ * A caller that blocks SIGINT, SIGTERM, SIGHUP or SIGQUIT is interrupted by it with -EINTR; the signal stays
+ * pending. */
 int sync_recv(int fd, const char *peer, enum sync_type *ret_type, int32_t *ret_value, int *ret_fd,
 	      struct err *e);
 

@@ -4,7 +4,9 @@
  */
 #include "check.h"
 
+#include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/sync.h"
@@ -272,6 +274,33 @@ static void surplus_descriptors_are_closed(void **state)
 	drop_pair(p);
 }
 
+/* Who holds a signal that asks to end is not kept waiting by a silent peer, and can still see which it was. */
+static void a_held_signal_interrupts(void **state)
+{
+	struct err e = ERR_INIT;
+	enum sync_type type;
+	sigset_t term, old, pending;
+	int p[2];
+
+	(void)state;
+	make_pair(p);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &old);
+	raise(SIGTERM);
+	assert_int_equal(sync_recv(p[0], "peer", &type, NULL, NULL, &e), -EINTR);
+	sigpending(&pending);
+	assert_int_equal(sigismember(&pending, SIGTERM), 1);
+	/* What was said already is heard all the same. */
+	err_clear(&e);
+	assert_ok(sync_send(p[1], SYNC_GO, 0, -1, &e), &e);
+	assert_ok(sync_recv(p[0], "peer", &type, NULL, NULL, &e), &e);
+	assert_int_equal(type, SYNC_GO);
+	assert_int_equal(sigtimedwait(&term, NULL, &(struct timespec){0}), SIGTERM);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	drop_pair(p);
+}
+
 static void errors_are_not_sent_as_messages(void **state)
 {
 	struct err e = ERR_INIT;
@@ -296,6 +325,7 @@ int main(void)
 		cmocka_unit_test(hostile_error_values_are_repaired),
 		cmocka_unit_test(other_lengths_and_types_are_refused),
 		cmocka_unit_test(surplus_descriptors_are_closed),
+		cmocka_unit_test(a_held_signal_interrupts),
 		cmocka_unit_test(errors_are_not_sent_as_messages),
 	};
 
