@@ -55,8 +55,7 @@ int attend_start(struct sandbox *s, bool interactive, struct err *e)
 	};
 	int status, r;
 
-	/* A signal that comes between the start and the relay is the workload's, too. */
-	rt_relay_hold_signals(&relay);
+	rt_relay_prepare(&relay);
 	r = rt_start(s, e);
 	if (r >= 0)
 		r = rt_relay_run(&relay, &status, e);

@@ -5,6 +5,9 @@
  */
 #include "exec_process.h"
 
+#include <errno.h>
+#include <sys/ioctl.h>
+
 #include "base/cleanup.h"
 #include "base/str.h"
 
@@ -68,6 +71,22 @@ static int set_string(struct json *process, const char *key, const char *value)
 	return value ? json_set(process, key, json_new_string(value)) : 0;
 }
 
+/* The size of the caller's terminal from the first moment on: a later change is a signal. */
+static int set_size(struct json *process)
+{
+	struct json *size;
+	struct winsize w;
+
+	if (ioctl(0, TIOCGWINSZ, &w) < 0 && ioctl(1, TIOCGWINSZ, &w) < 0 &&
+	    ioctl(2, TIOCGWINSZ, &w) < 0)
+		return 0;
+	size = json_object_member(process, "consoleSize", true);
+	if (!size || json_set(size, "height", json_new_u64(w.ws_row)) < 0 ||
+	    json_set(size, "width", json_new_u64(w.ws_col)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 int exec_process_json(const struct sandbox *s, const struct exec_changes *c, struct json **ret,
 		      struct err *e)
 {
@@ -81,6 +100,8 @@ int exec_process_json(const struct sandbox *s, const struct exec_changes *c, str
 	    set_string(p, "cwd", c->cwd) < 0 ||
 	    set_string(p, "selinuxLabel", c->selinux_label) < 0 ||
 	    set_string(p, "apparmorProfile", c->apparmor_profile) < 0)
+		return err_nomem(e);
+	if (c->tty && set_size(p) < 0)
 		return err_nomem(e);
 	if (c->no_new_privileges && json_set(p, "noNewPrivileges", json_new_bool(true)) < 0)
 		return err_nomem(e);

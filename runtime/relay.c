@@ -116,11 +116,14 @@ static sigset_t signals_of(const struct rt_relay *r)
 	return set;
 }
 
-void rt_relay_hold_signals(const struct rt_relay *r)
+void rt_relay_prepare(const struct rt_relay *r)
 {
+	struct relay x = {.r = r, .tty = find_tty()};
 	sigset_t set = signals_of(r);
 
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (r->console_fd >= 0)
+		follow_size(&x);
 }
 
 static int take_signals(struct relay *x, struct err *e)

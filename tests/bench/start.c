@@ -48,6 +48,10 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Into an array; what does not fit ends us. */
+#define FORMAT(buf, ...) \
+	((size_t)snprintf(buf, sizeof(buf), __VA_ARGS__) < sizeof(buf) ? (void)0 : die(#buf))
+
 static void put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
@@ -82,7 +86,7 @@ static void find_hierarchies(void)
 
 	for (struct dirent *e; d && (e = readdir(d)) && n_hierarchies < 32;)
 		if (e->d_type == DT_DIR && e->d_name[0] != '.' && strcmp(e->d_name, "unified") != 0)
-			snprintf(hierarchies[n_hierarchies++], 32, "%s", e->d_name);
+			FORMAT(hierarchies[n_hierarchies], "%s", e->d_name), n_hierarchies++;
 	if (d)
 		closedir(d);
 }
@@ -95,8 +99,8 @@ static void fill_cpuset(const char *name, const char *sub)
 	for (int i = 0; i < 2; i++) {
 		char from[256], to[256];
 
-		snprintf(from, sizeof(from), "/sys/fs/cgroup/%s/%s", name, files[i]);
-		snprintf(to, sizeof(to), "%s/%s", sub, files[i]);
+		FORMAT(from, "/sys/fs/cgroup/%s/%s", name, files[i]);
+		FORMAT(to, "%s/%s", sub, files[i]);
 		put(to, slurp(from));
 	}
 }
@@ -106,13 +110,13 @@ static void join_groups(void)
 	char path[256], file[300];
 
 	for (int i = 0; i < (v2 ? 1 : n_hierarchies); i++) {
-		snprintf(path, sizeof(path), v2 ? "/sys/fs/cgroup%s/%s" : "/sys/fs/cgroup/%s/%s",
-			 v2 ? "" : hierarchies[i], group);
+		FORMAT(path, v2 ? "/sys/fs/cgroup%s/%s" : "/sys/fs/cgroup/%s/%s",
+		       v2 ? "" : hierarchies[i], group);
 		if (mkdir(path, 0755) < 0)
 			die(path);
 		if (!v2 && !strcmp(hierarchies[i], "cpuset"))
 			fill_cpuset(hierarchies[i], path);
-		snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+		FORMAT(file, "%s/cgroup.procs", path);
 		put(file, "0");
 	}
 }
@@ -128,10 +132,9 @@ static void mount_own_layout(void)
 		for (int i = 0; i < n_hierarchies; i++) {
 			char path[256], data[64];
 
-			snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", hierarchies[i]);
-			snprintf(data, sizeof(data), "%s%s",
-				 strcmp(hierarchies[i], "systemd") ? "" : "none,name=",
-				 hierarchies[i]);
+			FORMAT(path, "/sys/fs/cgroup/%s", hierarchies[i]);
+			FORMAT(data, "%s%s", strcmp(hierarchies[i], "systemd") ? "" : "none,name=",
+			       hierarchies[i]);
 			if (mkdir(path, 0755) < 0 || mount("cgroup", path, "cgroup", 0, data) < 0)
 				die(path);
 		}
@@ -177,9 +180,9 @@ static void write_bundle(const char *name, bool seccomp)
 	json_set(doc, "ociVersion", json_new_string("1.0.2"));
 	if (json_to_text(doc, true, &text, NULL) < 0)
 		die("bundle");
-	snprintf(path, sizeof(path), WORK "/%s", name);
+	FORMAT(path, WORK "/%s", name);
 	mkdir(path, 0755);
-	snprintf(path, sizeof(path), WORK "/%s/config.json", name);
+	FORMAT(path, WORK "/%s/config.json", name);
 	put(path, text);
 	free(text);
 	json_free(doc);
@@ -197,10 +200,10 @@ static void write_bundles(void)
 	static const char *const dirs[] = {"", "/bin", "/proc", "/dev", "/sys", "/etc"};
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
-		snprintf(from, sizeof(from), WORK "/rootfs%s", dirs[i]);
+		FORMAT(from, WORK "/rootfs%s", dirs[i]);
 		mkdir(from, 0755);
 	}
-	snprintf(from, sizeof(from), "cp %s/tests/helpers/nothing " WORK "/rootfs/bin/true", tools);
+	FORMAT(from, "cp %s/tests/helpers/nothing " WORK "/rootfs/bin/true", tools);
 	if (system(from) != 0)
 		die(from);
 	pid_t pid = fork();
@@ -237,9 +240,9 @@ static pid_t launch(const struct contender *c, const char *bundle, int round)
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
 
-	snprintf(dir, sizeof(dir), WORK "/%s", bundle);
-	snprintf(id, sizeof(id), "b%d", round);
-	snprintf(root, sizeof(root), WORK "/state-%s", c->name);
+	FORMAT(dir, WORK "/%s", bundle);
+	FORMAT(id, "b%d", round);
+	FORMAT(root, WORK "/state-%s", c->name);
 	if (!strcmp(c->name, "floor"))
 		memcpy(argv, (const char *[]){c->path, WORK "/rootfs", "/bin/true", NULL},
 		       4 * sizeof(*argv));
@@ -342,9 +345,8 @@ static int inside(int rounds)
 		struct contender *c = &contenders[i];
 
 		if (!c->path[0])
-			snprintf(c->path, sizeof(c->path),
-				 !strcmp(c->name, "floor") ? "%s/tests/bench/%s" : "%s/%s", tools,
-				 c->name);
+			FORMAT(c->path, !strcmp(c->name, "floor") ? "%s/tests/bench/%s" : "%s/%s",
+			       tools, c->name);
 		c->present = access(c->path, X_OK) == 0;
 		c->msec = calloc((size_t)rounds, sizeof(double));
 		if (!c->present)
@@ -367,8 +369,8 @@ static void remove_groups(void)
 	for (int i = 0; i < (v2 ? 1 : n_hierarchies); i++) {
 		char path[256];
 
-		snprintf(path, sizeof(path), v2 ? "/sys/fs/cgroup%s/%s" : "/sys/fs/cgroup/%s/%s",
-			 v2 ? "" : hierarchies[i], group);
+		FORMAT(path, v2 ? "/sys/fs/cgroup%s/%s" : "/sys/fs/cgroup/%s/%s",
+		       v2 ? "" : hierarchies[i], group);
 		nftw(path, remove_group, 8, FTW_DEPTH | FTW_PHYS);
 	}
 }
@@ -384,7 +386,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 3; i++)
 		*strrchr(tools, '/') = '\0';
 	v2 = statfs("/sys/fs/cgroup", &s) == 0 && s.f_type == CGROUP2_MAGIC;
-	snprintf(group, sizeof(group), "insula-bench-%d", getpid());
+	FORMAT(group, "insula-bench-%d", getpid());
 	if (!v2)
 		find_hierarchies();
 	pid_t pid = fork();

@@ -137,6 +137,7 @@ struct rt_relay {
 	bool is_exec;
 };
 int rt_relay_run(struct rt_relay *r, int *ret_wait_status, struct err *e);
-/* Before the workload starts: from here on the signals that the relay will take wait for it, so that none
- * of them ends us in between. They stay blocked afterwards. */
-void rt_relay_hold_signals(const struct rt_relay *r);
+/* Before the workload starts: from here on the signals that the relay will take wait for it, so that
+ * none of them ends us in between (they stay blocked afterwards); and its terminal gets our size now, since
+ * later the change would be a SIGWINCH that nobody caused. */
+void rt_relay_prepare(const struct rt_relay *r);
