@@ -9,7 +9,7 @@ list() {
 		linux-libc-dev ca-certificates ;;
 	# the engine, the file server, the guest kernel's unpacking and its modules' order
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod ;;
-	test) echo libcmocka-dev busybox-static cpio clang clang-format libclang-rt-14-dev llvm ;;
+	test) echo libcmocka-dev busybox-static cpio xz-utils clang clang-format libclang-rt-14-dev llvm ;;
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
 	bench) echo crun runc ;;
