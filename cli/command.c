@@ -87,6 +87,10 @@ static int run_command(struct cli *cli, const struct log_sink *sink, int argc, c
 
 	if (c->refusal)
 		return err_unsupported(e, "'%s' is not supported yet: %s", c->name, c->refusal);
+	if (cli->global.rootless && !STREQ(cli->global.rootless, "auto") &&
+	    !STREQ(cli->global.rootless, "false"))
+		return err_unsupported(e, "--rootless %s: only auto and false are supported yet",
+				       cli->global.rootless);
 	if (!c->no_runtime) {
 		r = rt_ctx_init(&cli->ctx, cli->global.root, cli->argv, e);
 		if (r < 0)

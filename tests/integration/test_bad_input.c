@@ -200,6 +200,7 @@ struct line {
 
 static const struct line lines[] = {
 	{"insula-oci", {"crate", "x"}, "unknown command 'crate'|did you mean|create"},
+	{"insula-oci", {"--rootless", "true", "list"}, "--rootless|auto"},
 	{"insula-oci", {"frobnicate"}, "unknown command 'frobnicate'|--help"},
 	{"insula-oci", {"create", "--bundel", "x", "y"}, "--bundel|did you mean --bundle"},
 	{"insula-oci", {"create", "-Z", "y"}, "-Z"},
