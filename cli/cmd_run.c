@@ -226,11 +226,15 @@ static void fill_request(const struct run_opts *o, const struct run_parts *p, ch
 		.network = o->network,
 		.interactive = o->interactive,
 		.tty = o->tty,
-		.remove = o->remove,
 		.read_only = o->read_only,
 		.memory_bytes = o->memory,
 		.cpus_micro = o->cpus,
 		.pids_limit = o->pids,
+		.shm_bytes = CG_UNSET,
+		.memory_swap_bytes = CG_UNSET,
+		.cpu_weight = CG_UNSET,
+		.oom_score_adj = CG_UNSET,
+		.stop_timeout_sec = -1,
 		.driver = driver_name_of(o->vm ? DRIVER_VM : DRIVER_CONTAINER),
 		.labels = o->labels,
 	};
@@ -259,6 +263,7 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 		.name = request->name,
 		.labels = o->labels,
 		.ephemeral = o->remove,
+		.stop_timeout_sec = -1,
 	};
 	int r;
 

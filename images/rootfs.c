@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening a root file system by its reference. For now a reference is a directory of the host, and
- * the only form is a directory. The descriptor is opened once and kept: what was checked here is
+ * Opening a root file system. For now it is a directory of the host, and the only form is a
+ * directory. The descriptor is opened once and kept: what was checked here is
  * what is used later, whatever happens to the name in between.
  */
 #include <errno.h>
@@ -58,12 +58,16 @@ static int open_directory(const char *reference, struct img_rootfs *r, struct er
 	return same_directory(r->fd, root, &r->host_root, e);
 }
 
-int img_rootfs_open(const char *reference, enum img_rootfs_form form, struct img_rootfs *ret,
-		    struct err *e)
+int img_rootfs_open(const struct img_source *from, enum img_rootfs_form form,
+		    struct img_rootfs *ret, struct err *e)
 {
+	const char *reference = from->directory;
 	struct img_rootfs r = {.form = form, .fd = -1};
 	int rc;
 
+	if (from->image)
+		return err_unsupported(e, "image '%s': layers are not mounted yet",
+				       from->image->name);
 	switch (form) {
 	case IMG_FORM_DIRECTORY:
 		break;

@@ -139,6 +139,9 @@ int iso_rootfs_mount(const struct iso_rootfs *r, int *ret_fd, char ***ret_readon
 		case ISO_ROOTFS_THROWAWAY:
 			rc = rootfs_throwaway(r, dir_fd, ret_fd, ret_readonly, e);
 			break;
+		case ISO_ROOTFS_LAYERS:
+			rc = err_unsupported(e, "layers are not mounted yet");
+			break;
 		}
 	}
 	return rc < 0 ? err_wrap(e, "root file system '%s'", r->path) : 0;

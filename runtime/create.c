@@ -145,7 +145,8 @@ static int step_rootfs(struct creation *c, struct err *e)
 {
 	struct sandbox *s = c->s;
 	struct img_rootfs rootfs;
-	int r = img_rootfs_open(s->config.isolation.rootfs.path, s->plan.rootfs_form, &rootfs, e);
+	const struct img_source from = {.directory = s->config.isolation.rootfs.path};
+	int r = img_rootfs_open(&from, s->plan.rootfs_form, &rootfs, e);
 
 	if (r < 0)
 		return r;

@@ -94,12 +94,16 @@ static int fill_state(struct creation *c, struct err *e)
 	struct state *st = &c->s->state;
 
 	st->ephemeral = r->ephemeral;
+	st->stop_timeout_sec = r->stop_timeout_sec;
 	st->terminal = config->process.terminal;
 	st->created_unix_nsec = now_unix_nsec();
 	if (copy_string(r->id, &st->id) < 0 || copy_string(c->s->driver->name, &st->driver) < 0 ||
 	    copy_string(config->isolation.rootfs.path, &st->rootfs) < 0 ||
 	    copy_string(config->version, &st->version) < 0 || copy_string(r->name, &st->name) < 0 ||
-	    owner_name(&st->owner) < 0 || join_words(config->process.args, &st->command) < 0 ||
+	    copy_string(r->image, &st->image) < 0 || copy_string(r->image_id, &st->image_id) < 0 ||
+	    copy_string(r->storage, &st->storage) < 0 ||
+	    copy_string(r->stop_signal, &st->stop_signal) < 0 || owner_name(&st->owner) < 0 ||
+	    join_words(config->process.args, &st->command) < 0 ||
 	    strv_copy(config->annotations, &st->annotations) < 0 ||
 	    strv_copy(r->labels, &st->labels) < 0)
 		return err_nomem(e);

@@ -372,6 +372,7 @@ int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const ch
 		    struct json **ret, struct err *e)
 {
 	struct build b = {.request = r, .id = id, .rootfs.fd = -1};
+	const struct img_source from = {.directory = r->rootfs, .image = r->image};
 	int rc = 0;
 
 	(void)ctx;
@@ -380,7 +381,7 @@ int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const ch
 	else
 		b.network = VIO_NETWORK_NONE;
 	if (rc == 0)
-		rc = img_rootfs_open(r->rootfs, IMG_FORM_DIRECTORY, &b.rootfs, e);
+		rc = img_rootfs_open(&from, IMG_FORM_DIRECTORY, &b.rootfs, e);
 	if (rc == 0)
 		rc = iso_user_resolve(b.rootfs.fd, r->user ? r->user : "0", &b.user, &b.home, e);
 	if (rc == 0)

@@ -45,6 +45,7 @@ void state_init(struct state *s)
 	memset(s, 0, sizeof(*s));
 	s->saved = RT_CREATING;
 	s->exit_code = -1;
+	s->stop_timeout_sec = -1;
 }
 
 void state_done(struct state *s)
@@ -60,6 +61,10 @@ void state_done(struct state *s)
 	strv_free(s->labels);
 	free(s->command);
 	free(s->name);
+	free(s->image);
+	free(s->image_id);
+	free(s->storage);
+	free(s->stop_signal);
 	state_init(s);
 }
 

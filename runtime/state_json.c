@@ -54,6 +54,13 @@ static const struct json_field state_fields[] = {
 	{"command", json_read_string, F(command), false, -1},
 	{"name", json_read_string, F(name), false, -1},
 	{"ephemeral", json_read_bool, F(ephemeral), false, -1},
+	{"image", json_read_string, F(image), false, -1},
+	{"imageId", json_read_string, F(image_id), false, -1},
+	{"storage", json_read_string, F(storage), false, -1},
+	{"stopSignal", json_read_string, F(stop_signal), false, -1},
+	{"stopTimeout", json_read_i64, F(stop_timeout_sec), false, -1},
+	{"monitorPid", read_pid, F(monitor.pid), false, -1},
+	{"monitorStartTicks", json_read_u64, F(monitor.start_ticks), false, -1},
 	{"terminal", json_read_bool, F(terminal), false, -1},
 	{"pid", read_pid, F(host.pid), true, -1},
 	{"startTicks", json_read_u64, F(host.start_ticks), true, -1},
@@ -128,12 +135,17 @@ static int fill_file(struct json *o, const struct state *s)
 	    set_string(o, "cgroup", s->cgroup_path ? s->cgroup_path : "") < 0 ||
 	    set_string(o, "rootfs", s->rootfs) < 0 || set_string(o, "ociVersion", s->version) < 0 ||
 	    set_string(o, "owner", s->owner) < 0 || set_string(o, "command", s->command) < 0 ||
-	    set_string(o, "name", s->name) < 0)
+	    set_string(o, "name", s->name) < 0 || set_string(o, "image", s->image) < 0 ||
+	    set_string(o, "imageId", s->image_id) < 0 || set_string(o, "storage", s->storage) < 0 ||
+	    set_string(o, "stopSignal", s->stop_signal) < 0)
 		return -ENOMEM;
 	if (json_set(o, "annotations", json_new_strv(s->annotations)) < 0 ||
 	    json_set(o, "labels", json_new_strv(s->labels)) < 0 ||
 	    json_set(o, "ephemeral", json_new_bool(s->ephemeral)) < 0 ||
 	    json_set(o, "terminal", json_new_bool(s->terminal)) < 0 ||
+	    json_set(o, "stopTimeout", json_new_i64(s->stop_timeout_sec)) < 0 ||
+	    json_set(o, "monitorPid", json_new_i64(s->monitor.pid)) < 0 ||
+	    json_set(o, "monitorStartTicks", json_new_u64(s->monitor.start_ticks)) < 0 ||
 	    json_set(o, "pid", json_new_i64(s->host.pid)) < 0 ||
 	    json_set(o, "startTicks", json_new_u64(s->host.start_ticks)) < 0 ||
 	    json_set(o, "created", json_new_i64(s->created_unix_nsec)) < 0 ||

@@ -15,6 +15,7 @@
 enum iso_rootfs_kind {
 	ISO_ROOTFS_DIRECTORY, /* as it is; writes go to it */
 	ISO_ROOTFS_THROWAWAY, /* the directory and each mount below it under an overlay on tmpfs */
+	ISO_ROOTFS_LAYERS,    /* an overlay over directories: the layers of an image */
 };
 
 struct iso_rootfs {
@@ -22,7 +23,11 @@ struct iso_rootfs {
 	char *path; /* owned; absolute path on the host */
 	int fd;     /* owned; the opened directory, or -1: path is opened */
 	bool readonly;
-	uint64_t propagation;     /* MS_* of linux.rootfsPropagation; 0: rslave as the field does */
+	uint64_t propagation; /* MS_* of linux.rootfsPropagation; 0: rslave as the field does */
+	/* LAYERS (fd is -1, path names an existing directory of the sandbox's own) */
+	char **layers; /* owned strv of absolute directories, topmost first */
+	char *upper; /* owned; directory with the directories `diff` and `work`, which take the changes; NULL: a tmpfs
+			  takes them, and they are thrown away */
 	uint64_t throwaway_bytes; /* size limit of the tmpfs; 0: the kernel's default of half the
 				     memory */
 };

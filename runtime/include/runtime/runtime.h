@@ -44,6 +44,8 @@ struct rt_create_request {
 	const char *name;
 	char *const *labels;
 	bool ephemeral;
+	const char *image, *image_id, *storage, *stop_signal; /* into the state; or NULL */
+	int64_t stop_timeout_sec;                             /* -1: the default */
 };
 
 /* Steps 3 of the way of a command. On success *ret is open (state created, lock dropped) and the
@@ -101,23 +103,77 @@ struct rt_volume {
 	char *source, *destination, *options; /* options: "ro,…" or NULL */
 };
 
-/* What a person asked for; turned into an OCI document. */
+struct img_image;
+
+/* What a person asked for; turned into an OCI document. NULL, false, CG_UNSET: not asked for. strv are borrowed. */
 struct rt_run_request {
-	const char *rootfs; /* --rootfs DIR */
-	char *const *args;
+	/* what runs */
+	const char *rootfs; /* --rootfs DIR, or */
+	const struct img_image
+		*image;    /* an image, opened; its configuration fills what is not asked for */
+	char *const *args; /* may be empty for an image */
+	const char *
+		entrypoint; /* replaces the image's entrypoint and command; "" clears the entrypoint */
 	char *const *env; /* strv of NAME=value */
+	const char *workdir, *user;
+	char *const *groups; /* --group-add */
+	bool interactive, tty, init;
+
+	/* what it sees */
 	const struct rt_volume *volumes;
 	size_t n_volumes;
-	const char *workdir, *user, *hostname, *name, *network;
-	bool interactive, tty, remove, read_only;
-	int64_t memory_bytes, cpus_micro, pids_limit; /* CG_UNSET */
-	const char *driver;
+	char *const *mounts;  /* --mount, as written */
+	char *const *tmpfs;   /* "DIR[:OPTIONS]" */
+	char *const *devices; /* "PATH[:PATH[:rwm]]" */
+	bool read_only;
+	int64_t shm_bytes;
+	const char *hostname, *network, *userns, *ipc, *pid, *uts;
+	char *const *hosts; /* --add-host "NAME:ADDRESS" */
+	char *const *dns;
+
+	/* what it may */
+	char *const *cap_add, *const *cap_drop, *const *security, *const *sysctls, *const *ulimits;
+	bool privileged;
+	int64_t memory_bytes, memory_swap_bytes, cpus_micro, cpu_weight, pids_limit, oom_score_adj;
+	const char *cpuset_cpus;
+
+	/* its life */
+	const char *name, *driver;
 	char *const *labels;
+	const char *stop_signal;
+	int64_t stop_timeout_sec;
+	const char *
+		storage; /* the sandbox's own directory in the store (rt_storage_create()), or NULL */
 };
 
 /* The OCI document for a request. Looks into the root file system for the user. */
 int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const char *id,
 		    struct json **ret, struct err *e);
+
+/* ---- images and what sandboxes of them keep ------------------------------------------------ */
+
+struct img_store;
+
+/* The caller's store, opened on first use: /var/lib/insula, or $XDG_DATA_HOME/insula. Borrowed from ctx. */
+int rt_images(struct rt_ctx *ctx, struct img_store **ret, struct err *e);
+
+/* STORE/sandboxes/ID with diff/ and work/ for the changes of a sandbox, volumes/ and its log. rt_delete()
+ * removes what the state names; removing a missing one is no error. *ret_path: caller frees. */
+int rt_storage_create(struct rt_ctx *ctx, const char *id, char **ret_path, struct err *e);
+int rt_storage_remove(struct rt_ctx *ctx, const char *id, struct err *e);
+
+/* ---- detached ---------------------------------------------------------------------------- */
+
+/*
+ * Create and start a sandbox under a monitor of its own (double fork, own session, subreaper), which outlives the caller,
+ * writes the output to a log, notes the exit code, removes the sandbox when it is ephemeral. Returns when the
+ * workload started, or with the error that kept it from it. The request is taken over.
+ */
+int rt_run_detached(struct rt_ctx *ctx, struct rt_create_request *r, bool keep_stdin_open,
+		    struct err *e);
+
+/* Wait until a sandbox that need not be ours has ended; its exit code, or -1 when nobody could note it. */
+int rt_wait_for(struct rt_ctx *ctx, const char *id, int *ret_exit_code, struct err *e);
 
 /* A fresh id: 12 hex digits. */
 void rt_new_id(char ret[13]);

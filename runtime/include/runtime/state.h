@@ -43,6 +43,12 @@ struct state {
 	char *command;  /* for `ps` */
 	char *name;     /* of `insula run --name`, or NULL */
 	bool ephemeral; /* --rm */
+	char *image;    /* name of the image as given, or NULL */
+	char *image_id;
+	char *storage;     /* the sandbox's directory in the store, removed with it, or NULL */
+	char *stop_signal; /* name, or NULL: TERM */
+	int64_t stop_timeout_sec; /* -1: the default */
+	struct proc_id monitor;   /* of a detached one; pid 0: none */
 	bool terminal;
 	enum rt_status saved; /* what was written; state_status() tells what is */
 	struct proc_id host;  /* the host process; pid 0 before it exists */

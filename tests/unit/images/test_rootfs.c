@@ -28,6 +28,12 @@ static const char *below(const char *name)
 	return path;
 }
 
+static int open_rootfs(const char *directory, enum img_rootfs_form form, struct img_rootfs *ret,
+		       struct err *e)
+{
+	return img_rootfs_open(&(struct img_source){.directory = directory}, form, ret, e);
+}
+
 static int set_up(void **state)
 {
 	int fd;
@@ -64,7 +70,7 @@ static void test_directory(void **state)
 	(void)state;
 	snprintf(want, sizeof(want), "%s", below("tree"));
 	/* Through a symlink: the path is the real one. */
-	if (img_rootfs_open(below("link"), IMG_FORM_DIRECTORY, &r, &e) < 0)
+	if (open_rootfs(below("link"), IMG_FORM_DIRECTORY, &r, &e) < 0)
 		fail_msg("%s", e.text);
 	assert_string_equal(r.path, want);
 	assert_false(r.host_root);
@@ -90,7 +96,7 @@ static void test_host_root(void **state)
 		const char *name = i < 4 ? names[i] : below("slash");
 		struct img_rootfs r;
 
-		if (img_rootfs_open(name, IMG_FORM_DIRECTORY, &r, &e) < 0)
+		if (open_rootfs(name, IMG_FORM_DIRECTORY, &r, &e) < 0)
 			fail_msg("%s: %s", name, e.text);
 		assert_true(r.host_root);
 		img_rootfs_done(&r);
@@ -115,7 +121,7 @@ static void test_errors(void **state)
 		struct img_rootfs r = {.fd = 77};
 		struct err e = ERR_INIT;
 
-		assert_int_equal(img_rootfs_open(below(cases[i].name), IMG_FORM_DIRECTORY, &r, &e),
+		assert_int_equal(open_rootfs(below(cases[i].name), IMG_FORM_DIRECTORY, &r, &e),
 				 -cases[i].errnum);
 		assert_int_equal(e.kind, cases[i].kind);
 		assert_non_null(strstr(e.text, below(cases[i].name)));
@@ -129,8 +135,8 @@ static void test_empty_and_disk(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(img_rootfs_open("", IMG_FORM_DIRECTORY, &r, &e), -EINVAL);
-	assert_int_equal(img_rootfs_open("/", IMG_FORM_DISK, &r, &e), -ENOTSUP);
+	assert_int_equal(open_rootfs("", IMG_FORM_DIRECTORY, &r, &e), -EINVAL);
+	assert_int_equal(open_rootfs("/", IMG_FORM_DISK, &r, &e), -ENOTSUP);
 	assert_int_equal(e.kind, ERR_UNSUPPORTED);
 }
 

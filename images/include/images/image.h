@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Images: references, the store, what an image says about the command in it.
+ *
+ * An image is a list of layers and a configuration. The store keeps both; a layer is extracted once, into a directory, by
+ * a worker process without privileges (insula-layer) that this folder asks the caller for, because it knows no
+ * namespaces. Everything that comes from an archive is hostile until its digest was checked, and its
+ * contents still are afterwards.
+ *
+ * Spec: OCI image-spec 1.1 (image-layout.md, manifest.md, config.md, layer.md).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+/* ---- references ------------------------------------------------------------------------- */
+
+enum img_transport {
+	IMG_STORED, /* a name in the store: "debian", "debian:12", "host/name:tag@sha256:…", or an id */
+	IMG_OCI_LAYOUT,     /* oci:DIR[:TAG] */
+	IMG_OCI_ARCHIVE,    /* oci-archive:FILE[:TAG] */
+	IMG_DOCKER_ARCHIVE, /* docker-archive:FILE[:NAME[:TAG]] */
+};
+
+struct img_reference {
+	enum img_transport transport;
+	char *path; /* owned; of the archive or layout; NULL for a stored one */
+	char *name; /* owned; stored: normalised "docker.io/library/debian", archives: the name asked for, or NULL */
+	char *tag;    /* owned; or NULL */
+	char *digest; /* owned; "sha256:…", or NULL */
+};
+
+/* Names as docker and podman take them. ERR_INVALID says what is wrong with it. */
+int img_reference_parse(const char *text, struct img_reference *ret, struct err *e);
+void img_reference_done(struct img_reference *r);
+/* As people write it: "debian:12", without what is implied. Caller frees. */
+int img_reference_text(const struct img_reference *r, char **ret);
+
+/* ---- what an image says ------------------------------------------------------------------ */
+
+/* Spec: image-spec config.md "Properties". All owned; NULL where the image is silent. */
+struct img_config {
+	char **env, **entrypoint, **cmd; /* strv */
+	char *user, *workdir, *stop_signal;
+	char **volumes, **exposed_ports; /* strv of their names */
+	char **labels;                   /* strv "NAME=VALUE" */
+	char *os, *architecture, *variant, *created, *author;
+	char **diff_ids; /* strv "sha256:…", lowest layer first */
+};
+void img_config_done(struct img_config *c);
+
+struct img_image {
+	char *name;   /* owned; for people */
+	char *id;     /* owned; hex digest of the configuration */
+	char *digest; /* owned; "sha256:…" of the manifest, or NULL (docker archives) */
+	struct img_config config;
+	char **layers; /* strv of directories of the host, topmost first */
+	uint64_t size_bytes;
+};
+void img_image_done(struct img_image *i);
+
+/* ---- the store --------------------------------------------------------------------------- */
+
+struct img_store;
+
+/* Start insula-layer with `args` (args[0] is "insula-layer"), its descriptors 3, 4, … being fds[0], fds[1], …; among the ids of
+ * the store's owner (a user namespace), with nothing else to reach. *ret_pid is a child of the caller. */
+typedef int (*img_worker_fn)(void *arg, char *const *args, const int *fds, size_t n_fds,
+			     pid_t *ret_pid, struct err *e);
+
+struct img_store_params {
+	const char *path; /* absolute; made 0700 when missing */
+	/* What the ids of extracted files are relative to: names the set of layer directories, since files extracted
+	 * for one map of ids are of no use to another: "0" for root, a digest of the map otherwise. Letters and digits. */
+	const char *ids;
+	img_worker_fn worker;
+	void *worker_arg;
+	const struct log_sink *log;
+};
+int img_store_open(const struct img_store_params *p, struct img_store **ret, struct err *e);
+void img_store_close(struct img_store *s); /* NULL-safe */
+
+/* Progress of what takes time; may be NULL. Called from the calling thread. total 0: unknown. */
+struct img_progress {
+	void (*layer)(void *arg, const char *digest, uint64_t done_bytes, uint64_t total_bytes);
+	void *arg;
+};
+
+/* Make an image usable: find it, verify it, extract the layers that are not there yet. ERR_NOT_FOUND with what is there. */
+int img_image_open(struct img_store *s, const struct img_reference *r, const struct img_progress *p,
+		   struct img_image *ret, struct err *e);
+
+/* A root file system's tar (plain, gzip, zstd; "-" is standard input), or a directory, as an image of one layer called
+ * `name`. `config` may be NULL. *ret_id: caller frees. */
+int img_import(struct img_store *s, const char *path, const char *name,
+	       const struct img_config *config, const struct img_progress *p, char **ret_id,
+	       struct err *e);
+
+/* Keep an archive's or layout's image under a name of the store. */
+int img_load(struct img_store *s, const struct img_reference *from, const struct img_progress *p,
+	     char **ret_name, struct err *e);
+
+struct img_entry {
+	char *name, *tag, *id;
+	int64_t created_unix_sec;
+	uint64_t size_bytes;
+};
+int img_list(struct img_store *s, struct img_entry **ret, size_t *ret_n, struct err *e);
+void img_list_free(struct img_entry *v, size_t n);
+
+/* Remove a name; the image with it when it was the last, and layers that no image and no sandbox uses. in_use: strv of image
+ * ids that sandboxes use; refused with ERR_STATE. */
+int img_remove(struct img_store *s, const struct img_reference *r, char *const *in_use,
+	       struct err *e);
