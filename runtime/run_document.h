@@ -5,8 +5,34 @@
 #pragma once
 
 #include "base/json.h"
+#include "images/rootfs.h"
 #include "isolate/process.h"
 #include "runtime/runtime.h"
+#include "vio/network.h"
+
+/* What the parts are made from. */
+struct run_build {
+	const struct rt_run_request *request;
+	const char *id;
+	struct img_rootfs rootfs;
+	struct iso_user user;
+	char *home;
+	enum vio_network_kind network;
+};
+
+/* Constant JSON text; NULL without memory. */
+struct json *run_fixed(const char *text);
+
+/* The parts: each sets its members of the document. */
+int run_add_process(struct json *document, const struct run_build *b, struct err *e);
+int run_add_volumes(struct json *mounts, const struct rt_run_request *r, struct err *e);
+struct json *run_make_resources(const struct rt_run_request *r); /* NULL without memory */
+/* `masked` (an array) is taken over. */
+int run_add_security(struct json *document, const struct run_build *b, struct json *masked,
+		     struct err *e);
+
+/* The capabilities that its root has, as a set. */
+uint64_t run_caps(const struct run_build *b);
 
 /* {destination, type, source, options} appended to the array `mounts`; options is a comma separated
  * list. 0 or -ENOMEM. */
