@@ -73,8 +73,8 @@ USES_tests   := $(ROOMS)
 
 incs = $(foreach r,$(USES_$(1)),-I$(r)/include)
 
-# json-c in base, libseccomp and libcap in isolate, libcgroup in cgroups: nowhere else.
-PKGS := json-c libseccomp libcgroup
+# json-c in base, libseccomp and libcap in isolate, libcgroup in cgroups, nettle in images: nowhere else.
+PKGS := json-c libseccomp libcgroup nettle
 LIBS := $(shell $(PKGCONF_ENV) $(PKGCONF) --libs --static $(PKGS) 2>/dev/null) -lcap -lpthread
 
 room_srcs = $(wildcard $(1)/*.c) $(if $(filter hypervisor,$(1)),$(wildcard hypervisor/*/*.c))

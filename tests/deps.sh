@@ -5,7 +5,7 @@
 set -eu
 list() {
 	case $1 in
-	build) echo gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libcgroup-dev libjson-c-dev \
+	build) echo gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libcgroup-dev libjson-c-dev nettle-dev \
 		linux-libc-dev ca-certificates ;;
 	# the engine, the file server, the guest kernel's unpacking and its modules' order
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod ;;

@@ -212,6 +212,8 @@ FNR == 2 && $0 !~ /^\/\*/ {
 		finding("library", "libcap is for isolate/caps*.c: capabilities are set in one place")
 	if (includes("libcgroup") && room != "cgroups")
 		finding("library", "libcgroup is for cgroups/: only it knows a cgroup version")
+	if (includes("nettle/") && FILENAME != "images/digest.c")
+		finding("library", "nettle is for images/digest.c alone: digests are made in one place")
 	if (includes("curl/"))
 		finding("library", "nothing links libcurl: a program that speaks to a registry is a process of its own")
 
