@@ -17,14 +17,16 @@
 
 /* One test program's surroundings. */
 struct world {
-	char dir[64];    /* private temporary directory */
-	char state[96];  /* state root below it, for --root */
-	char rootfs[96]; /* busybox root file system */
-	char id[32];     /* for a sandbox of the test; others on the machine use other ids */
+	char dir[64];     /* private temporary directory */
+	char state[160];  /* state root below it, for --root */
+	char rootfs[160]; /* busybox root file system */
+	char id[32];      /* for a sandbox of the test; others on the machine use other ids */
 	char insula[512], oci[512];
 	struct ids *ids; /* every sandbox that there ever was in `state` (snapshot.c) */
 	char faults_oci
 		[512]; /* insula-oci with fault points (base/fault.h); "" when it was not built */
+	const struct user *user; /* as whom run_insula() and the like run; NULL: as root */
+	struct users *users;     /* made on first use (users.c) */
 };
 
 /* Group set-up and tear-down for cmocka; *state is the struct world. The tear-down deletes by force what
@@ -38,11 +40,42 @@ void build_path(const char *name, char *buf, size_t size);
 /* Why microVMs cannot run here (no QEMU, no guest kernel), or NULL. */
 const char *vm_missing(void);
 
+/*
+ * An ordinary user of this world. All users share one mount namespace of their own, in which /etc/passwd, /etc/group,
+ * /etc/subuid and /etc/subgid are the world's, /home is a tmpfs with their homes, and the built programs lie in a
+ * place that they can reach; nothing of the machine's own accounts is touched. There
+ * may be no real account of that number on the machine.
+ */
+struct user {
+	char name[32];
+	uid_t uid;
+	gid_t gid;         /* the same number; no supplementary groups */
+	char home[64];     /* as the user sees it: /home/NAME, 0700 */
+	char dir[112];     /* a directory of his, the same path for all */
+	char home_at[128]; /* where the test finds the home */
+	char runtime[128]; /* XDG_RUNTIME_DIR */
+	char state[144];   /* the default state root: below `runtime` */
+	char rootfs[128];  /* a busybox root file system that belongs to him */
+	char insula[128], oci[128];
+	int mounts; /* descriptor of the mount namespace */
+	struct ids *ids;
+};
+
+/* Add one (at most 4). subids: one or more lines "FIRST:COUNT" of /etc/subuid and /etc/subgid, separated by blanks; NULL: none.
+ * Lives as long as the world. */
+const struct user *world_add_user(struct world *w, const char *name, uid_t uid, const char *subids);
+/* The world as that user meets it: run_insula(), run_oci(), snapshot_take() and the like then use his programs, his state
+ * root and his root file system, and run as he. Borrows from both; needs no tear-down. NULL: w itself. */
+struct world world_as(const struct world *w, const struct user *u);
+
 struct run_spec {
 	const char *const *argv; /* argv[0] is a path */
-	const char *input;       /* text for standard input; NULL: /dev/null */
-	size_t input_len;        /* 0: strlen(input) */
-	const char *const *env;  /* NULL: inherited */
+	const struct user *
+		user; /* as whom; NULL: as root. With env NULL his HOME, USER, XDG_RUNTIME_DIR … are
+				  * set; without cwd he is in his home */
+	const char *input;      /* text for standard input; NULL: /dev/null */
+	size_t input_len;       /* 0: strlen(input) */
+	const char *const *env; /* NULL: inherited */
 	const char *cwd;
 	int timeout_sec; /* 0: 120 */
 	bool detaching; /* only wait for the program: what it leaves running may keep its output open.
@@ -62,6 +95,7 @@ void run_result_done(struct run_result *r);
 /* Start in the background. With a pty, *ret_fd is its master (24 rows, 80 columns), else a pipe of its standard output
  * and error. */
 pid_t start(const char *const *argv, bool pty, int *ret_fd);
+pid_t start_as(const struct user *u, const char *const *argv, bool pty, int *ret_fd);
 /* Wait for it; as code above. The time limit counts from now. */
 int finish(pid_t pid, int timeout_sec);
 /* Collect from fd until `needle` appears (returns true) or the stream ends or time is up. buf keeps all text. */
@@ -111,6 +145,14 @@ void ids_free(struct ids *ids);
 struct snapshot snapshot_take(const struct world *w);
 /* Fails the test and shows the difference. Frees both. */
 void snapshot_compare(struct snapshot *before, struct snapshot *after);
+
+/* users.c, for this folder: in a child, become that user; only returns when done. */
+void user_become(const struct user *u, bool with_env);
+void users_free(struct world *w);
+int users_delete_left_over(const struct world *w);
+/* world.c, for this folder */
+void make_rootfs(const char *root);
+int delete_left_over(const struct world *w);
 
 /* Files. */
 void write_file(const char *path, const char *text, mode_t mode);

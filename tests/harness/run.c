@@ -67,6 +67,8 @@ static void child_exec(const struct run_spec *s, int in, int out, int err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		_exit(126);
+	if (s->user)
+		user_become(s->user, !s->env);
 	syscall(SYS_close_range, 3, ~0U, 0);
 	if (s->cwd && chdir(s->cwd) < 0)
 		_exit(126);
@@ -198,7 +200,12 @@ void run_result_done(struct run_result *r)
 
 pid_t start(const char *const *argv, bool pty, int *ret_fd)
 {
-	struct run_spec s = {.argv = argv};
+	return start_as(NULL, argv, pty, ret_fd);
+}
+
+pid_t start_as(const struct user *u, const char *const *argv, bool pty, int *ret_fd)
+{
+	struct run_spec s = {.argv = argv, .user = u};
 	struct winsize size = {.ws_row = 24, .ws_col = 80};
 	int fds[2];
 
@@ -207,6 +214,11 @@ pid_t start(const char *const *argv, bool pty, int *ret_fd)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
+			/* A login gives the terminal to its user. */
+			if (u && fchown(0, u->uid, u->gid) < 0)
+				_exit(126);
+			if (u)
+				user_become(u, true);
 			syscall(SYS_close_range, 3, ~0U, 0);
 			execv(argv[0], (char *const *)argv);
 			_exit(126);

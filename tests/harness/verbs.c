@@ -41,12 +41,14 @@ const char *const *insula_argv(const struct world *w, const char *const *words)
 
 struct run_result run_oci(const struct world *w, const char *const *words)
 {
-	return run(&(struct run_spec){.argv = oci_argv(w, words), .detaching = true});
+	return run(
+		&(struct run_spec){.argv = oci_argv(w, words), .user = w->user, .detaching = true});
 }
 
 struct run_result run_insula(const struct world *w, const char *const *words)
 {
-	return run(&(struct run_spec){.argv = insula_argv(w, words), .detaching = true});
+	return run(&(struct run_spec){
+		.argv = insula_argv(w, words), .user = w->user, .detaching = true});
 }
 
 static void fail_with(const struct run_result *r, const char *expected, int code)

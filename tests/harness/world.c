@@ -93,7 +93,7 @@ static const char *const applets[] = {
 	"md5sum", "mkdir", "mount", "grep", "seq",   "readlink", "rm",  "ip",   "stat",     "dd",
 };
 
-static void make_rootfs(const char *root)
+void make_rootfs(const char *root)
 {
 	char path[512], from[512];
 
@@ -169,7 +169,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-static int delete_left_over(struct world *w)
+int delete_left_over(const struct world *w)
 {
 	DIR *d = opendir(w->state);
 	int n = 0;
@@ -181,7 +181,8 @@ static int delete_left_over(struct world *w)
 		fprintf(stderr, "left over: sandbox %s\n", entry->d_name);
 		struct run_result r =
 			run(&(struct run_spec){.argv = ARGV(w->oci, "--root", w->state, "delete",
-							    "--force", entry->d_name)});
+							    "--force", entry->d_name),
+					       .user = w->user});
 
 		run_result_done(&r);
 	}
@@ -193,8 +194,9 @@ static int delete_left_over(struct world *w)
 int world_teardown(void **state)
 {
 	struct world *w = *state;
-	int left = delete_left_over(w);
+	int left = delete_left_over(w) + users_delete_left_over(w);
 
+	users_free(w);
 	/* FTW_MOUNT: never walk into something that is still mounted. */
 	nftw(w->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	ids_free(w->ids);
