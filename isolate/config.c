@@ -54,6 +54,7 @@ void iso_config_done(struct iso_config *c)
 	free(c->hostname);
 	free(c->domainname);
 	iso_seccomp_done(&c->seccomp);
+	iso_landlock_done(&c->landlock);
 	free(c->mount_label);
 	*c = (struct iso_config){.rootfs.fd = -1};
 }

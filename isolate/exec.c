@@ -140,6 +140,7 @@ static int exec_child(void *arg, int *fd, struct err *e)
 	struct identity id = {
 		.process = p->process,
 		.bpf = p->bpf,
+		.landlock = &p->config->landlock,
 		.preserve = p->stdio.preserve,
 		.keep_keyring = p->keep_keyring,
 		.userns = plan->flags & CLONE_NEWUSER,

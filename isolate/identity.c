@@ -10,6 +10,7 @@
  *   is then asked where we are;
  * - the filter before the capabilities go, when no-new-privileges is off: installing it needs
  *   CAP_SYS_ADMIN; otherwise last, so that it need not allow any of our own calls but execve;
+ * - Landlock's rules are opened while we may see everything, and enforced right before the filter;
  * - the bounding set before the ids (needs CAP_SETPCAP), the other sets after them (the change of
  *   ids clears the effective set).
  */
@@ -32,6 +33,7 @@
 #include "base/sync.h"
 #include "caps.h"
 #include "command.h"
+#include "landlock.h"
 #include "rlimit.h"
 #include "terminal.h"
 
@@ -226,7 +228,14 @@ static int set_ids(const struct identity *id, struct err *e)
 	return r;
 }
 
-static int drop_privileges(const struct identity *id, struct err *e)
+static int put_up_fences(const struct identity *id, int ruleset_fd, struct err *e)
+{
+	int r = landlock_enforce(ruleset_fd, e);
+
+	return r < 0 ? r : apply_filter(id, e);
+}
+
+static int drop_privileges(const struct identity *id, int ruleset_fd, struct err *e)
 {
 	const struct iso_process *p = id->process;
 	int r;
@@ -234,7 +243,7 @@ static int drop_privileges(const struct identity *id, struct err *e)
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, errno, "set no-new-privileges");
 	if (!p->no_new_privileges) {
-		r = apply_filter(id, e);
+		r = put_up_fences(id, ruleset_fd, e);
 		if (r < 0)
 			return r;
 	}
@@ -284,10 +293,13 @@ static int prepare(const struct identity *id, bool *ret_cwd_entered, struct err 
 int identity_exec(const struct identity *id, const char *path, struct err *e)
 {
 	const struct iso_process *p = id->process;
+	_cleanup_close_ int ruleset = -EBADF;
 	bool cwd_entered = false;
 	int r;
 
 	r = prepare(id, &cwd_entered, e);
+	if (r == 0)
+		r = landlock_prepare(id->landlock, 3 + id->preserve, &ruleset, e);
 	if (r < 0)
 		return r;
 	/* Said before the filter may forbid it: an end of the channel from here on is the exec. Whoever
@@ -296,7 +308,7 @@ int identity_exec(const struct identity *id, const char *path, struct err *e)
 	if (r < 0 && r != -EPIPE)
 		return r;
 	err_clear(e);
-	r = drop_privileges(id, e);
+	r = drop_privileges(id, ruleset, e);
 	if (r == 0 && !cwd_entered)
 		r = enter_cwd(p->cwd, e);
 	if (r == 0)
@@ -308,7 +320,7 @@ int identity_exec(const struct identity *id, const char *path, struct err *e)
 	self_undumpable();
 	(void)!prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	if (p->no_new_privileges) {
-		r = apply_filter(id, e);
+		r = put_up_fences(id, ruleset, e);
 		if (r < 0)
 			return r;
 	}

@@ -274,6 +274,7 @@ static int await_and_exec(struct inside *in, int *fd, struct err *e)
 	struct identity id = {
 		.process = p->process,
 		.bpf = p->bpf,
+		.landlock = &p->config->landlock,
 		.preserve = p->stdio.preserve,
 		.keep_keyring = p->keep_keyring,
 		.userns = in->userns,

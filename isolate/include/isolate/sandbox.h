@@ -25,6 +25,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "isolate/landlock.h"
 #include "isolate/mount.h"
 #include "isolate/namespace.h"
 #include "isolate/process.h"
@@ -70,6 +71,7 @@ struct iso_config {
 	size_t n_sysctls;
 	char *hostname, *domainname;
 	struct iso_seccomp seccomp;
+	struct iso_landlock landlock; /* a second fence: left out where the kernel has none */
 	char *mount_label; /* SELinux context for mounts, or NULL */
 };
 
