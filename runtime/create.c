@@ -27,6 +27,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "creation.h"
+#include "run_files.h"
 #include "sandbox.h"
 #include "state_internal.h"
 
@@ -136,7 +137,8 @@ static int step_state(struct creation *c, struct err *e)
 	r = save_config(s, e);
 	if (r < 0)
 		return err_wrap(e, "save the configuration");
-	return sandbox_save(s, RT_CREATING, e);
+	r = sandbox_save(s, RT_CREATING, e);
+	return r < 0 ? r : run_files_make(c->request->files, c->request->n_files, e);
 }
 
 /* Only a look: the host process opens it again in its own mount namespace, where a descriptor of

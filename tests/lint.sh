@@ -29,7 +29,7 @@ cgroups/path.c              path    openat    a group below the hierarchy's root
 cgroups/mounts.c            path    open      mount points of the host's cgroup file systems, from mountinfo
 cgroups/create.c            path    mkdirat   a group is made by mkdir(2) in cgroupfs, in a group that is held open
 cgroups/remove.c            path    unlinkat  a group is removed by rmdir(2) alone: its files cannot be unlinked
-cli/run_parts.c               driver  *         the option that picks the driver: --vm
+cli/run_parts.c            driver  *         the option that picks the driver: --vm
 cli/oci_create.c            driver  *         the option that picks the driver: --isolation, or the name insula-oci-vm
 hypervisor/agent_stream.c   path    open      a descriptor of ours once more, by its number
 hypervisor/kvm_probe.c      path    open      /dev/kvm

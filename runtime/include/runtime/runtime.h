@@ -30,6 +30,15 @@ int rt_ctx_init(struct rt_ctx *ctx, const char *root, char **argv, struct err *e
 void rt_ctx_done(struct rt_ctx *ctx);
 int rt_cgroups(struct rt_ctx *ctx, struct cg_host **ret, struct err *e);
 
+/* A file or a directory that a sandbox's document binds: made in its state directory or its storage, and
+ * removed with them. */
+struct rt_file {
+	char *path; /* owned; absolute */
+	char *text; /* owned; NULL: a directory */
+	mode_t mode;
+};
+void rt_files_free(struct rt_file *v, size_t n);
+
 /* ---- life of a sandbox ---------------------------------------------------------------- */
 
 struct rt_create_request {
@@ -46,6 +55,8 @@ struct rt_create_request {
 	bool ephemeral;
 	const char *image, *image_id, *storage, *stop_signal; /* into the state; or NULL */
 	int64_t stop_timeout_sec;                             /* -1: the default */
+	const struct rt_file *files; /* made before anything is mounted; borrowed */
+	size_t n_files;
 };
 
 /* Steps 3 of the way of a command. On success *ret is open (state created, lock dropped) and the
@@ -100,7 +111,8 @@ int rt_state_json(struct sandbox *s, char **ret, struct err *e);
 /* ---- `insula run` ----------------------------------------------------------------------- */
 
 struct rt_volume {
-	char *source, *destination, *options; /* options: "ro,…" or NULL */
+	/* options: "ro,…" or NULL; source NULL: an anonymous volume, a directory of the sandbox's own */
+	char *source, *destination, *options;
 };
 
 struct img_image;
@@ -129,22 +141,36 @@ struct rt_run_request {
 	int64_t shm_bytes;
 	const char *hostname, *network, *userns, *ipc, *pid, *uts;
 	char *const *hosts; /* --add-host "NAME:ADDRESS" */
-	char *const *dns;
+	char *const *dns, *const *dns_search, *const *dns_options;
+	const char *domainname;
+	bool no_hosts; /* no /etc/hosts of ours */
 
 	/* what it may */
 	char *const *cap_add, *const *cap_drop, *const *security, *const *sysctls, *const *ulimits;
 	bool privileged;
 	int64_t memory_bytes, memory_swap_bytes, cpus_micro, cpu_weight, pids_limit, oom_score_adj;
-	const char *cpuset_cpus;
+	const char *cpuset_cpus, *cpuset_mems;
+	int64_t memory_reservation_bytes, cpu_shares, cpu_quota_usec, cpu_period_usec;
+	char *const *device_rules; /* --device-cgroup-rule */
 
 	/* its life */
 	const char *name, *driver;
-	char *const *labels;
+	char *const *labels, *const *annotations;
 	const char *stop_signal;
 	int64_t stop_timeout_sec;
 	const char *
 		storage; /* the sandbox's own directory in the store (rt_storage_create()), or NULL */
 };
+
+/* Nothing asked for. */
+void rt_run_request_init(struct rt_run_request *r);
+
+/* The files that the document of a request names: for rt_create_request. *ret: rt_files_free(). */
+int rt_run_files(struct rt_ctx *ctx, const struct rt_run_request *r, const char *id,
+		 struct rt_file **ret, size_t *ret_n, struct err *e);
+
+/* The signal that stops the sandbox: the flag's or the image's, as a name or number; NULL: the default. Borrowed. */
+const char *rt_run_stop_signal(const struct rt_run_request *r);
 
 /* The OCI document for a request. Looks into the root file system for the user. */
 int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const char *id,
