@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "landlock_document.h"
 #include "oci_parse.h"
 
 static void hooks_done(struct oci_hooks *list)
@@ -168,7 +169,11 @@ static int resolve_paths(struct oci_config *c, const char *bundle, struct err *e
 static int apply_annotations(struct oci_config *c, struct err *e)
 {
 	const char *rootfs = oci_annotation(c, ANNOTATION_ROOTFS);
+	int r = oci_read_landlock(oci_annotation(c, ANNOTATION_LANDLOCK), &c->isolation.landlock,
+				  e);
 
+	if (r < 0)
+		return r;
 	if (!rootfs || STREQ(rootfs, "directory"))
 		return 0;
 	if (!STREQ(rootfs, "throwaway"))

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "default_paths.h"
+#include "landlock_document.h"
 #include "run_document.h"
 #include "runtime/seccomp_default.h"
 
@@ -41,6 +42,13 @@ static struct json *make_namespaces(enum vio_network_kind network)
 	return NULL;
 }
 
+/* Behind Landlock nobody changes mounts, which is what CAP_SYS_ADMIN was asked for. */
+static bool wants_landlock(const struct run_build *b)
+{
+	return b->rootfs.host_root && !b->request->privileged &&
+	       !(run_caps(b) & UINT64_C(1) << CAP_SYS_ADMIN);
+}
+
 int run_add_security(struct json *document, const struct run_build *b, struct json *masked,
 		     struct err *e)
 {
@@ -52,5 +60,5 @@ int run_add_security(struct json *document, const struct run_build *b, struct js
 	    json_set(l, "maskedPaths", TAKE_PTR(owned)) < 0 ||
 	    json_set(l, "readonlyPaths", run_fixed(DEFAULT_READONLY_PATHS_JSON)) < 0)
 		return err_nomem(e);
-	return 0;
+	return wants_landlock(b) ? run_add_landlock(document, b->rootfs.fd, e) : 0;
 }
