@@ -65,6 +65,8 @@ void state_done(struct state *s)
 	free(s->image_id);
 	free(s->storage);
 	free(s->stop_signal);
+	free(s->log_driver);
+	free(s->log_error);
 	state_init(s);
 }
 

@@ -61,6 +61,9 @@ static const struct json_field state_fields[] = {
 	{"stopTimeout", json_read_i64, F(stop_timeout_sec), false, -1},
 	{"monitorPid", read_pid, F(monitor.pid), false, -1},
 	{"monitorStartTicks", json_read_u64, F(monitor.start_ticks), false, -1},
+	{"logDriver", json_read_string, F(log_driver), false, -1},
+	{"logError", json_read_string, F(log_error), false, -1},
+	{"stdinOpen", json_read_bool, F(stdin_open), false, -1},
 	{"terminal", json_read_bool, F(terminal), false, -1},
 	{"pid", read_pid, F(host.pid), true, -1},
 	{"startTicks", json_read_u64, F(host.start_ticks), true, -1},
@@ -137,11 +140,14 @@ static int fill_file(struct json *o, const struct state *s)
 	    set_string(o, "owner", s->owner) < 0 || set_string(o, "command", s->command) < 0 ||
 	    set_string(o, "name", s->name) < 0 || set_string(o, "image", s->image) < 0 ||
 	    set_string(o, "imageId", s->image_id) < 0 || set_string(o, "storage", s->storage) < 0 ||
-	    set_string(o, "stopSignal", s->stop_signal) < 0)
+	    set_string(o, "stopSignal", s->stop_signal) < 0 ||
+	    set_string(o, "logDriver", s->log_driver) < 0 ||
+	    set_string(o, "logError", s->log_error) < 0)
 		return -ENOMEM;
 	if (json_set(o, "annotations", json_new_strv(s->annotations)) < 0 ||
 	    json_set(o, "labels", json_new_strv(s->labels)) < 0 ||
 	    json_set(o, "ephemeral", json_new_bool(s->ephemeral)) < 0 ||
+	    json_set(o, "stdinOpen", json_new_bool(s->stdin_open)) < 0 ||
 	    json_set(o, "terminal", json_new_bool(s->terminal)) < 0 ||
 	    json_set(o, "stopTimeout", json_new_i64(s->stop_timeout_sec)) < 0 ||
 	    json_set(o, "monitorPid", json_new_i64(s->monitor.pid)) < 0 ||

@@ -39,6 +39,13 @@ struct rt_file {
 };
 void rt_files_free(struct rt_file *v, size_t n);
 
+/* What a monitor keeps of a detached sandbox's output; all zero: the defaults. */
+struct rt_log_options {
+	const char *driver; /* "k8s-file" (default) or "none" */
+	uint64_t max_bytes; /* of one file; default 10 MiB */
+	unsigned max_files; /* with the current one; default 2 */
+};
+
 /* ---- life of a sandbox ---------------------------------------------------------------- */
 
 struct rt_create_request {
@@ -57,6 +64,7 @@ struct rt_create_request {
 	int64_t stop_timeout_sec;                             /* -1: the default */
 	const struct rt_file *files; /* made before anything is mounted; borrowed */
 	size_t n_files;
+	struct rt_log_options log; /* of a detached one */
 };
 
 /* Steps 3 of the way of a command. On success *ret is open (state created, lock dropped) and the
@@ -197,6 +205,11 @@ int rt_storage_remove(struct rt_ctx *ctx, const char *id, struct err *e);
  */
 int rt_run_detached(struct rt_ctx *ctx, struct rt_create_request *r, bool keep_stdin_open,
 		    struct err *e);
+/* The same up to the gate: rt_start() of any process starts it. */
+int rt_create_detached(struct rt_ctx *ctx, struct rt_create_request *r, bool keep_stdin_open,
+		       struct err *e);
+/* Check the options of a log, and fill in the defaults. ERR_INVALID, ERR_UNSUPPORTED. */
+int rt_log_options_check(struct rt_log_options *o, struct err *e);
 
 /* Wait until a sandbox that need not be ours has ended; its exit code, or -1 when nobody could note it. */
 int rt_wait_for(struct rt_ctx *ctx, const char *id, int *ret_exit_code, struct err *e);

@@ -6,6 +6,8 @@
  *	config.json	the effective configuration
  *	gate		the start gate (base/sync.h)
  *	control		a VM's control socket
+ *	attach		the socket of a detached sandbox's monitor (runtime/attach.h)
+ *	log, log.N	its output, where it has no storage of its own
  *
  * The lock is flock(2) on the directory itself; it is never held while a hook runs, and never
  * across sandboxes. A directory without state.json is a creation that died; it is listed, and
@@ -49,6 +51,9 @@ struct state {
 	char *stop_signal; /* name, or NULL: TERM */
 	int64_t stop_timeout_sec; /* -1: the default */
 	struct proc_id monitor;   /* of a detached one; pid 0: none */
+	char *log_driver;         /* of a detached one: "k8s-file" or "none"; else NULL */
+	char *log_error;          /* that and why output is missing in the log, or NULL */
+	bool stdin_open;          /* a detached one's standard input is kept for attach */
 	bool terminal;
 	enum rt_status saved; /* what was written; state_status() tells what is */
 	struct proc_id host;  /* the host process; pid 0 before it exists */
