@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -81,9 +82,21 @@ static int check_namespaces(const struct iso_config *c, struct err *e)
 	return 0;
 }
 
-static int check_maps(const struct iso_config *c, struct err *e)
+/* Is there an id that set-up can have: 0 inside, or the caller's own? */
+static bool has_maker(const struct iso_id_maps *maps, uint32_t own)
 {
 	uint32_t host;
+
+	if (iso_id_to_host(maps, 0, &host) == 0)
+		return true;
+	for (size_t i = 0; i < maps->n; i++)
+		if (own >= maps->v[i].outside && own - maps->v[i].outside < maps->v[i].count)
+			return true;
+	return false;
+}
+
+static int check_maps(const struct iso_config *c, struct err *e)
+{
 	int r;
 
 	r = iso_id_maps_check(&c->uid_maps, "uidMappings", e);
@@ -103,11 +116,11 @@ static int check_maps(const struct iso_config *c, struct err *e)
 	}
 	if (!c->uid_maps.n || !c->gid_maps.n)
 		return err_invalid(e, "a new user namespace needs uidMappings and gidMappings");
-	/* Set-up runs as root of the namespace: what it creates must have an owner. */
-	if (iso_id_to_host(&c->uid_maps, 0, &host) < 0)
-		return err_invalid(e, "uidMappings: id 0 is not mapped");
-	if (iso_id_to_host(&c->gid_maps, 0, &host) < 0)
-		return err_invalid(e, "gidMappings: id 0 is not mapped");
+	/* Set-up runs as root of the namespace, or as its creator: what it makes must have an owner. */
+	if (!has_maker(&c->uid_maps, geteuid()))
+		return err_invalid(e, "uidMappings: neither id 0 nor the caller's own is mapped");
+	if (!has_maker(&c->gid_maps, getegid()))
+		return err_invalid(e, "gidMappings: neither id 0 nor the caller's own is mapped");
 	return 0;
 }
 

@@ -48,10 +48,11 @@ int identity_enter_userns(struct err *e)
 	/* Refused where setgroups is denied, which is where there is nothing to give up. */
 	if (setgroups(0, NULL) < 0 && errno != EPERM)
 		return err_sys(e, errno, "leave the caller's groups");
-	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
-		err_sys(e, errno, "become root of the user namespace");
-		return err_hint(e, "id 0 must be mapped in both uidMappings and gidMappings");
-	}
+	/* Where only the user's own id is mapped, there is no root: we stay who we are, and have all
+	 * capabilities over the namespace all the same until the exec (EINVAL: not mapped). */
+	if ((setresgid(0, 0, 0) < 0 && errno != EINVAL) ||
+	    (setresuid(0, 0, 0) < 0 && errno != EINVAL))
+		return err_sys(e, errno, "become root of the user namespace");
 	/* The change of ids set it to what suid_dumpable says. */
 	self_undumpable();
 	return 0;

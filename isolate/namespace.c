@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "idmap_helpers.h"
 #include "nsfile.h"
 
 #ifndef CLONE_NEWTIME
@@ -179,6 +180,34 @@ static int map_write(int procfd, const char *file, const struct iso_id_maps *map
 	return r < 0 ? err_wrap(e, "write %s", file) : 0;
 }
 
+/* The one entry that the kernel lets its owner write. */
+static bool is_own_id(const struct iso_id_maps *maps, uint32_t own)
+{
+	return maps->n == 1 && maps->v[0].count == 1 && maps->v[0].outside == own;
+}
+
+/* As an ordinary user: what the kernel allows is written, for the rest there are helpers. */
+static int write_as_user(pid_t pid, int procfd, const struct iso_id_maps *uid,
+			 const struct iso_id_maps *gid, struct err *e)
+{
+	int r;
+
+	if (is_own_id(uid, geteuid()))
+		r = map_write(procfd, "uid_map", uid, e);
+	else
+		r = idmap_helper_run("newuidmap", pid, uid, e);
+	if (r < 0)
+		return r;
+	if (!is_own_id(gid, getegid()))
+		return idmap_helper_run("newgidmap", pid, gid, e);
+	/* Whoever maps a group without privilege must first give up setgroups(2), or a process could
+	 * leave a group that a file's mode denies (user_namespaces(7)). */
+	r = path_write_file_at(procfd, "setgroups", "deny", e);
+	if (r < 0)
+		return err_wrap(e, "write setgroups");
+	return map_write(procfd, "gid_map", gid, e);
+}
+
 int iso_id_maps_write(pid_t pid, const struct iso_id_maps *uid, const struct iso_id_maps *gid,
 		      struct err *e)
 {
@@ -198,13 +227,8 @@ int iso_id_maps_write(pid_t pid, const struct iso_id_maps *uid, const struct iso
 	r = path_check_fstype(procfd, PROC_SUPER_MAGIC, path, e);
 	if (r < 0)
 		return r;
-	/* Whoever maps ids without privilege must first give up setgroups(2), or a process could
-	 * leave a group that a file's mode denies (user_namespaces(7)). */
-	if (geteuid() != 0) {
-		r = path_write_file_at(procfd, "setgroups", "deny", e);
-		if (r < 0)
-			return err_wrap(e, "write setgroups");
-	}
+	if (geteuid() != 0)
+		return write_as_user(pid, procfd, uid, gid, e);
 	r = map_write(procfd, "uid_map", uid, e);
 	if (r == 0)
 		r = map_write(procfd, "gid_map", gid, e);

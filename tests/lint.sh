@@ -49,6 +49,7 @@ isolate/rootfs.c            path    open      the bundle's root directory: the o
 isolate/rootfs.c            path    openat    its parents, to find the mount it is on
 isolate/rootfs_throwaway.c  path    open      the host's mount points, from mountinfo, to see which one shows
 isolate/spawn.c             exit    _exit     the children between clone3() and exec
+isolate/userns.c            exit    _exit     the child that works in another user namespace
 runtime/info.c              driver  *         tells people which guest kernel microVMs would get; asks no sandbox for its kind
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest

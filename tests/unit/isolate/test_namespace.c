@@ -198,7 +198,7 @@ static void what_the_configuration_may_not_say(void **state)
 		{long_name, "hostname"},
 		{maps_without_userns, "without a user namespace"},
 		{userns_without_maps, "uidMappings"},
-		{root_unmapped, "id 0 is not mapped"},
+		{root_unmapped, "neither id 0"},
 		{uid_unmapped, "70000 is not mapped"},
 		{uid_minus_one, "process.user.uid"},
 		{no_args, "process.args"},
