@@ -48,7 +48,7 @@ static struct virtio_mmio *of(struct virtio_device *d)
 	return d->transport_self;
 }
 
-static void raise(struct virtio_mmio *t, uint32_t why)
+static void raise_interrupt(struct virtio_mmio *t, uint32_t why)
 {
 	if (!(t->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		return;
@@ -59,13 +59,13 @@ static void raise(struct virtio_mmio *t, uint32_t why)
 
 static void op_interrupt(struct virtio_device *d)
 {
-	raise(of(d), VIRTIO_MMIO_INT_VRING);
+	raise_interrupt(of(d), VIRTIO_MMIO_INT_VRING);
 }
 
 static void op_config_changed(struct virtio_device *d)
 {
 	atomic_fetch_add(&of(d)->generation, 1);
-	raise(of(d), VIRTIO_MMIO_INT_CONFIG);
+	raise_interrupt(of(d), VIRTIO_MMIO_INT_CONFIG);
 }
 
 static void op_needs_reset(struct virtio_device *d)
