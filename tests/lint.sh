@@ -32,6 +32,7 @@ cgroups/remove.c            path    unlinkat  a group is removed by rmdir(2) alo
 cli/run_parts.c            driver  *         the option that picks the driver: --vm
 cli/oci_create.c            driver  *         the option that picks the driver: --isolation, or the name insula-oci-vm
 hypervisor/agent_stream.c   path    open      a descriptor of ours once more, by its number
+images/store_layer.c        path    renameat  publishes a layer: both names are ours, in a directory of the store that is held open
 hypervisor/kvm_probe.c      path    open      /dev/kvm
 hypervisor/kvm_probe.c      path    openat    its cache file, looked at by descriptor before it is believed
 hypervisor/kernel_install.c path    openat    new files in a directory of ours, written as they come

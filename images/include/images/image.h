@@ -26,6 +26,7 @@ enum img_transport {
 	IMG_OCI_LAYOUT,     /* oci:DIR[:TAG] */
 	IMG_OCI_ARCHIVE,    /* oci-archive:FILE[:TAG] */
 	IMG_DOCKER_ARCHIVE, /* docker-archive:FILE[:NAME[:TAG]] */
+	IMG_ARCHIVE, /* either kind of archive, told by what is in it; img_load() only, never parsed */
 };
 
 struct img_reference {
@@ -71,6 +72,7 @@ struct img_store;
 
 /* Start insula-layer with `args` (args[0] is "insula-layer"), its descriptors 3, 4, … being fds[0], fds[1], …; among the ids of
  * the store's owner (a user namespace), with nothing else to reach. *ret_pid is a child of the caller. */
+/* modes and descriptors: images/worker.h */
 typedef int (*img_worker_fn)(void *arg, char *const *args, const int *fds, size_t n_fds,
 			     pid_t *ret_pid, struct err *e);
 
@@ -102,12 +104,18 @@ int img_import(struct img_store *s, const char *path, const char *name,
 	       const struct img_config *config, const struct img_progress *p, char **ret_id,
 	       struct err *e);
 
-/* Keep an archive's or layout's image under a name of the store. */
+/* Keep an archive's or layout's image under the names that it has there; without any it is known by its id alone.
+ * *ret_names: strv of them, or of the id; the caller frees it. */
 int img_load(struct img_store *s, const struct img_reference *from, const struct img_progress *p,
-	     char **ret_name, struct err *e);
+	     char ***ret_names, struct err *e);
+
+/* One more name for a stored image. */
+int img_tag(struct img_store *s, const struct img_reference *image, const char *name,
+	    struct err *e);
 
 struct img_entry {
-	char *name, *tag, *id;
+	char *name, *tag; /* as people write them; NULL for an image without a name */
+	char *id;
 	int64_t created_unix_sec;
 	uint64_t size_bytes;
 };

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Layers: extracted once each, by the worker, into a temporary that gets its name when everything about it was checked
+ * and is on the disk. Several processes that want one layer meet at its lock; the first extracts, the others
+ * find it done. The lock's descriptor is held by the worker, too: while either lives, nobody takes the
+ * temporary for a leftover.
+ *
+ * The extracted tree lies in "diff", one below the directory that is renamed: the worker gives "diff" to whom the layer
+ * says, and a directory of somebody else could not be moved.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "digest.h"
+#include "store.h"
+#include "worker_call.h"
+
+#define TMP_PREFIX  ".tmp-"
+#define LOCK_PREFIX ".lock-"
+#define DIFF        "diff"
+#define RECORD      "layer.json"
+#define STEM_MAX    80 /* 64 digits, or "import-" and 16 */
+
+/* A layer in the making. */
+struct making {
+	char tmp[STEM_MAX + 8], lock[STEM_MAX + 8];
+	int lock_fd, tmp_fd;
+	bool made;
+};
+
+/* ---- what is there --------------------------------------------------------------------------- */
+
+bool layer_exists(const struct img_store *s, const char *diff_id)
+{
+	struct stat st;
+
+	return fstatat(s->layers, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+int layer_path(const struct img_store *s, const char *diff_id, char **ret)
+{
+	return str_printf(ret, "%s/layers/%s/%s/" DIFF, s->path, s->ids, digest_hex(diff_id));
+}
+
+uint64_t layer_size(const struct img_store *s, const char *diff_id)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_json_ struct json *doc = NULL;
+	struct json_at top, size;
+	uint64_t bytes;
+
+	if (str_printf(&name, "%s/" RECORD, digest_hex(diff_id)) < 0 ||
+	    json_parse_file_at(s->layers, name, STORE_SMALL_FILE_MAX, &doc, NULL) < 0)
+		return 0;
+	top = json_top(doc);
+	return json_member(&top, "sizeBytes", &size) && json_get_u64(&size, &bytes, NULL) == 0
+		       ? bytes
+		       : 0;
+}
+
+/* ---- making one -------------------------------------------------------------------------------- */
+
+static void making_done(struct img_store *s, struct making *m)
+{
+	m->tmp_fd = fd_close(m->tmp_fd);
+	if (m->made)
+		store_remove_tree(s, s->layers, m->tmp, NULL);
+	if (m->lock_fd >= 0)
+		store_unlock_file(s->layers, m->lock, m->lock_fd);
+	m->lock_fd = -1;
+}
+
+static int making_begin(struct img_store *s, const char *stem, struct making *m, struct err *e)
+{
+	int r;
+
+	*m = (struct making){.lock_fd = -1, .tmp_fd = -1};
+	snprintf(m->tmp, sizeof(m->tmp), TMP_PREFIX "%s", stem);
+	snprintf(m->lock, sizeof(m->lock), LOCK_PREFIX "%s", stem);
+	m->lock_fd = store_lock_file(s->layers, m->lock, true, e);
+	if (m->lock_fd < 0)
+		return m->lock_fd;
+	/* Whoever left one is dead: the lock is ours. */
+	r = store_remove_tree(s, s->layers, m->tmp, e);
+	return r < 0 ? err_wrap(e, "remove what an earlier extraction left") : 0;
+}
+
+static int make_tmp(struct img_store *s, struct making *m, int *ret_diff, struct err *e)
+{
+	int r = path_mkdir_at(s->layers, m->tmp, 0700, e);
+
+	if (r < 0)
+		return r;
+	m->made = true;
+	m->tmp_fd = path_open_dir_at(s->layers, m->tmp, e);
+	if (m->tmp_fd < 0)
+		return m->tmp_fd;
+	r = path_mkdir_at(m->tmp_fd, DIFF, 0755, e);
+	if (r < 0)
+		return r;
+	*ret_diff = path_open_dir_at(m->tmp_fd, DIFF, e);
+	return *ret_diff < 0 ? *ret_diff : 0;
+}
+
+/* What is wrong with the stream goes before what the worker makes of it, but for its leaving early. */
+static int extract(struct img_store *s, const struct making *m, int diff, const struct blob *from,
+		   const struct img_progress *p, const char *label, struct img_worker_report *ret,
+		   struct err *e)
+{
+	struct err own = ERR_INIT;
+	struct worker_call call;
+	int stream[2], r, fed;
+
+	r = worker_stream(stream, e);
+	if (r < 0)
+		return r;
+	r = worker_start(s, IMG_WORKER_EXTRACT, NULL, (int[]){stream[0], diff, m->lock_fd}, 3, 2,
+			 &call, e);
+	fd_close(stream[0]);
+	if (r < 0) {
+		fd_close(stream[1]);
+		return r;
+	}
+	fed = worker_feed(from, stream[1], p, label, &own);
+	fd_close(stream[1]);
+	r = worker_finish(&call, ret, e);
+	if (fed < 0 && fed != -EPIPE) {
+		if (e)
+			*e = own;
+		return fed;
+	}
+	if (fed == -EPIPE && r == 0)
+		return err_set(e, ERR_INTERNAL, EIO,
+			       IMG_WORKER_PROGRAM " did not read the whole layer");
+	return r;
+}
+
+static int write_record(int tmp_fd, const struct img_worker_report *report, struct err *e)
+{
+	_cleanup_json_ struct json *o = json_new_object();
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (!o || json_set(o, "sizeBytes", json_new_u64(report->bytes)) < 0 ||
+	    json_set(o, "entries", json_new_u64(report->entries)) < 0 ||
+	    json_to_text(o, false, &text, &len) < 0)
+		return err_nomem(e);
+	return path_create_file_at(tmp_fd, RECORD, text, len, 0600, e);
+}
+
+/* Everything below is on the disk before its name is: one syncfs(2) costs less than an fsync(2) per file. */
+static int publish(struct img_store *s, struct making *m, const char *diff_id, struct err *e)
+{
+	int r = FAULT("layer-sync", e);
+
+	if (r < 0)
+		return r;
+	if (syncfs(m->tmp_fd) < 0)
+		return err_sys(e, errno, "write the layer to the disk");
+	if (renameat(s->layers, m->tmp, s->layers, digest_hex(diff_id)) < 0)
+		return err_sys(e, errno, "give the layer its name");
+	m->made = false;
+	if (fsync(s->layers) < 0)
+		return err_sys(e, errno, "write the layer's name to the disk");
+	return FAULT("layer-published", e);
+}
+
+static int fill(struct img_store *s, struct making *m, const char *diff_id, const struct blob *from,
+		const struct img_progress *p, struct img_worker_report *ret, struct err *e)
+{
+	_cleanup_close_ int diff = -1;
+	int r = make_tmp(s, m, &diff, e);
+
+	if (r == 0)
+		r = FAULT("layer-temporary", e);
+	if (r == 0)
+		r = extract(s, m, diff, from, p, diff_id ? diff_id : "import", ret, e);
+	if (r < 0)
+		return r;
+	if (!digest_is_valid(ret->diff_id))
+		return err_set(e, ERR_INTERNAL, EIO, IMG_WORKER_PROGRAM " told no DiffID");
+	if (diff_id && !STREQ(diff_id, ret->diff_id))
+		return err_invalid(e, "its DiffID is %s: not the one that the image names",
+				   ret->diff_id);
+	r = FAULT("layer-extracted", e);
+	return r < 0 ? r : write_record(m->tmp_fd, ret, e);
+}
+
+static int add_known(struct img_store *s, const char *diff_id, const struct blob *from,
+		     const struct img_progress *p, struct err *e)
+{
+	struct img_worker_report report;
+	struct making m;
+	int r = making_begin(s, digest_hex(diff_id), &m, e);
+
+	if (r == 0 && !layer_exists(s, diff_id)) {
+		r = fill(s, &m, diff_id, from, p, &report, e);
+		if (r == 0)
+			r = publish(s, &m, diff_id, e);
+	}
+	making_done(s, &m);
+	return r < 0 ? err_wrap(e, "layer %.19s…", diff_id) : 0;
+}
+
+/* Give what was extracted under another name its own, unless somebody else has just made it. */
+static int publish_unknown(struct img_store *s, struct making *m, const char *diff_id,
+			   struct err *e)
+{
+	struct making name;
+	int r = making_begin(s, digest_hex(diff_id), &name, e);
+
+	if (r == 0 && !layer_exists(s, diff_id))
+		r = publish(s, m, diff_id, e);
+	making_done(s, &name);
+	return r;
+}
+
+static int add_unknown(struct img_store *s, const struct blob *from, const struct img_progress *p,
+		       char **ret_diff_id, struct err *e)
+{
+	struct img_worker_report report;
+	char stem[STEM_MAX];
+	struct making m;
+	uint64_t random;
+	int r;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(e, errno, "random number");
+	snprintf(stem, sizeof(stem), "import-%016llx", (unsigned long long)random);
+	r = making_begin(s, stem, &m, e);
+	if (r == 0)
+		r = fill(s, &m, NULL, from, p, &report, e);
+	if (r == 0)
+		r = publish_unknown(s, &m, report.diff_id, e);
+	making_done(s, &m);
+	if (r < 0)
+		return r;
+	*ret_diff_id = strdup(report.diff_id);
+	return *ret_diff_id ? 0 : err_nomem(e);
+}
+
+int layer_add(struct img_store *s, const char *diff_id, const struct blob *from,
+	      const struct img_progress *p, char **ret_diff_id, struct err *e)
+{
+	if (!diff_id)
+		return add_unknown(s, from, p, ret_diff_id, e);
+	return layer_exists(s, diff_id) ? 0 : add_known(s, diff_id, from, p, e);
+}
+
+/* ---- sweeping ------------------------------------------------------------------------------------ */
+
+void layer_sweep_dead(struct img_store *s)
+{
+	_cleanup_strv_ char **locks = NULL;
+
+	if (store_read_dir(s->layers, LOCK_PREFIX, &locks, NULL) < 0)
+		return;
+	for (char **v = locks; v && *v; v++) {
+		char tmp[NAME_MAX + 1];
+		int fd = store_lock_file(s->layers, *v, false, NULL);
+
+		if (fd < 0)
+			continue; /* alive, or somebody else's sweep */
+		snprintf(tmp, sizeof(tmp), TMP_PREFIX "%s", *v + strlen(LOCK_PREFIX));
+		if (store_remove_tree(s, s->layers, tmp, NULL) == 0)
+			store_unlock_file(s->layers, *v, fd);
+		else
+			fd_close(fd); /* found again next time */
+	}
+}
+
+static bool is_used(const char *hex, char *const *used)
+{
+	for (; used && *used; used++)
+		if (STREQ(digest_hex(*used), hex))
+			return true;
+	return false;
+}
+
+/* First out of sight by one rename, so that a removal that is killed leaves a leftover and no half layer. */
+static int remove_layer(struct img_store *s, const char *hex, struct err *e)
+{
+	struct making m;
+	int r = making_begin(s, hex, &m, e);
+
+	if (r == 0 && renameat(s->layers, hex, s->layers, m.tmp) < 0)
+		r = err_sys(e, errno, "take the layer's name");
+	if (r == 0)
+		r = store_remove_tree(s, s->layers, m.tmp, e);
+	making_done(s, &m);
+	return r;
+}
+
+int layer_sweep_unused(struct img_store *s, char *const *used, struct err *e)
+{
+	_cleanup_strv_ char **all = NULL;
+	int r = store_read_dir(s->layers, "", &all, e);
+
+	for (char **v = all; r == 0 && v && *v; v++)
+		if (**v != '.' && !is_used(*v, used))
+			r = remove_layer(s, *v, e);
+	return r < 0 ? err_wrap(e, "remove layers that no image uses") : 0;
+}
