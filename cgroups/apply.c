@@ -23,6 +23,11 @@ static const struct {
 	{CG_CTL_MEMORY, offsetof(struct cg_backend, set_memory)},
 	{CG_CTL_PIDS, offsetof(struct cg_backend, set_pids)},
 	{CG_CTL_DEVICES, offsetof(struct cg_backend, set_devices)},
+	{CG_CTL_IO, offsetof(struct cg_backend, set_io)},
+	{CG_CTL_HUGETLB, offsetof(struct cg_backend, set_pages)},
+	{CG_CTL_RDMA, offsetof(struct cg_backend, set_rdma)},
+	{CG_CTL_NET_CLS, offsetof(struct cg_backend, set_net_class)},
+	{CG_CTL_NET_PRIO, offsetof(struct cg_backend, set_net_priorities)},
 };
 
 /* Which controllers the named fields need; the unified files are looked at one by one. */

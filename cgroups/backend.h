@@ -13,6 +13,12 @@ struct cg_backend {
 	int (*set_memory)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
 	int (*set_pids)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
 	int (*set_devices)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_io)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_pages)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_rdma)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	/* v1 only: v2 has no such controllers, so nobody asks its backend. */
+	int (*set_net_class)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+	int (*set_net_priorities)(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
 	int (*freeze)(const struct cg_dir *d, bool frozen, struct err *e);
 	bool (*is_frozen)(const struct cg_dir *d);
 	void (*stats_cpu)(const struct cg_dir *d, struct cg_stats *s);
@@ -30,3 +36,14 @@ int cg_freeze_v2(const struct cg_dir *d, bool frozen, struct err *e);
 bool cg_is_frozen_v1(const struct cg_dir *d);
 bool cg_is_frozen_v2(const struct cg_dir *d);
 int cg_pids_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_io_set_v1(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_io_set_v2(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_pages_set_v1(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_pages_set_v2(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_rdma_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_net_class_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+int cg_net_priorities_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+/* Write burst where the kernel has it: `file` of either version. */
+int cg_burst_set(const struct cg_dir *d, const char *file, const struct cg_limits *l,
+		 struct err *e);
+int cg_idle_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);

@@ -35,6 +35,8 @@ enum cg_ctl {
 	CG_CTL_HUGETLB,
 	CG_CTL_RDMA,
 	CG_CTL_MISC,
+	CG_CTL_NET_CLS,
+	CG_CTL_NET_PRIO,
 	CG_CTL_COUNT,
 };
 #define CG_BIT(c) (1u << (c))

@@ -34,6 +34,8 @@ static const struct {
 	[CG_CTL_HUGETLB] = {"hugetlb", "hugetlb"},
 	[CG_CTL_RDMA] = {"rdma", "rdma"},
 	[CG_CTL_MISC] = {"misc", "misc"},
+	[CG_CTL_NET_CLS] = {"net_cls", NULL},
+	[CG_CTL_NET_PRIO] = {"net_prio", NULL},
 };
 _Static_assert(ARRAY_SIZE(ctl_table) == CG_CTL_COUNT, "a row for each controller");
 

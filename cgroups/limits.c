@@ -31,6 +31,13 @@ void cg_limits_init(struct cg_limits *l)
 		.cpu_shares = CG_UNSET,
 		.cpu_weight = CG_UNSET,
 		.pids_max = CG_UNSET,
+		.memory_swappiness = CG_UNSET,
+		.cpu_burst_usec = CG_UNSET,
+		.cpu_idle = CG_UNSET,
+		.cpu_rt_runtime_usec = CG_UNSET,
+		.cpu_rt_period_usec = CG_UNSET,
+		.io_weight = CG_UNSET,
+		.net_class = CG_UNSET,
 	};
 }
 
@@ -41,6 +48,18 @@ void cg_limits_done(struct cg_limits *l)
 		free(l->unified[i].value);
 	}
 	free(l->unified);
+	for (size_t i = 0; i < l->n_pages; i++)
+		free(l->pages[i].size);
+	for (size_t i = 0; i < l->n_rdma; i++)
+		free(l->rdma[i].device);
+	for (size_t i = 0; i < l->n_net_priorities; i++)
+		free(l->net_priorities[i].interface);
+	for (size_t i = 0; i < CG_IO_COUNT; i++)
+		free(l->io_max[i]);
+	free(l->pages);
+	free(l->rdma);
+	free(l->net_priorities);
+	free(l->io_weights);
 	free(l->devices);
 	free(l->cpuset_cpus);
 	free(l->cpuset_mems);
@@ -69,6 +88,13 @@ static const struct range_row range_table[] = {
 	      false),
 	RANGE("cpu shares", "", cpu_shares, 2, 262144, false),
 	RANGE("cpu weight", "", cpu_weight, 1, 10000, false),
+	RANGE("cpu burst", " us", cpu_burst_usec, 0, CPU_QUOTA_MAX_USEC, false),
+	RANGE("cpu idle", "", cpu_idle, 0, 1, false),
+	RANGE("cpu real-time runtime", " us", cpu_rt_runtime_usec, 0, INT64_MAX / 1000, true),
+	RANGE("cpu real-time period", " us", cpu_rt_period_usec, 1, INT64_MAX / 1000, false),
+	RANGE("memory swappiness", "", memory_swappiness, 0, 100, false),
+	RANGE("block I/O weight", "", io_weight, 10, 1000, false),
+	RANGE("network class", "", net_class, 0, UINT32_MAX, false),
 	/* With 0 the workload itself could not start. */
 	RANGE("pids limit", "", pids_max, 1, INT64_MAX, true),
 };
@@ -231,6 +257,44 @@ static int check_unified(const struct cg_limits *l, struct err *e)
 	return 0;
 }
 
+/* ---- names that become a part of a file's name or of its text ------------------------------- */
+
+static bool is_word(const char *s)
+{
+	return s && *s && strlen(s) < 64 && s[0] != '.' &&
+	       s[strspn(s,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@")] ==
+		       '\0';
+}
+
+static int check_io(const struct cg_limits *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n_io_weights; i++)
+		if (l->io_weights[i].value != 0 &&
+		    (l->io_weights[i].value < 10 || l->io_weights[i].value > 1000))
+			return err_invalid(e,
+					   "block I/O weight %" PRIu64
+					   " of a device is out of range: 10 to 1000",
+					   l->io_weights[i].value);
+	return 0;
+}
+
+static int check_named(const struct cg_limits *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n_pages; i++)
+		if (!is_word(l->pages[i].size))
+			return err_invalid(e, "huge page size '%s' is none", l->pages[i].size);
+	for (size_t i = 0; i < l->n_rdma; i++)
+		if (!is_word(l->rdma[i].device))
+			return err_invalid(e, "rdma device '%s' is no device name",
+					   l->rdma[i].device);
+	for (size_t i = 0; i < l->n_net_priorities; i++)
+		if (!is_word(l->net_priorities[i].interface))
+			return err_invalid(e, "network interface '%s' is no interface name",
+					   l->net_priorities[i].interface);
+	return check_io(l, e);
+}
+
 int cg_limits_check(const struct cg_limits *l, struct err *e)
 {
 	int r = check_ranges(l, e);
@@ -251,7 +315,8 @@ int cg_limits_check(const struct cg_limits *l, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	return check_unified(l, e);
+	r = check_named(l, e);
+	return r < 0 ? r : check_unified(l, e);
 }
 
 /* ---- conversions ------------------------------------------------------------------------------- */
@@ -293,10 +358,13 @@ unsigned cg_limits_needs(const struct cg_limits *l)
 	if (!l)
 		return 0;
 	if (l->memory_bytes != CG_UNSET || l->memory_low_bytes != CG_UNSET ||
-	    l->memory_swap_bytes != CG_UNSET)
+	    l->memory_swap_bytes != CG_UNSET || l->memory_swappiness != CG_UNSET ||
+	    l->oom_kill_disable)
 		needs |= CG_BIT(CG_CTL_MEMORY);
 	if (l->cpu_quota_usec != CG_UNSET || l->cpu_period_usec != CG_UNSET ||
-	    l->cpu_shares != CG_UNSET || l->cpu_weight != CG_UNSET)
+	    l->cpu_shares != CG_UNSET || l->cpu_weight != CG_UNSET ||
+	    l->cpu_burst_usec != CG_UNSET || l->cpu_idle != CG_UNSET ||
+	    l->cpu_rt_runtime_usec != CG_UNSET || l->cpu_rt_period_usec != CG_UNSET)
 		needs |= CG_BIT(CG_CTL_CPU);
 	if (l->cpuset_cpus || l->cpuset_mems)
 		needs |= CG_BIT(CG_CTL_CPUSET);
@@ -304,6 +372,19 @@ unsigned cg_limits_needs(const struct cg_limits *l)
 		needs |= CG_BIT(CG_CTL_PIDS);
 	if (l->n_devices)
 		needs |= CG_BIT(CG_CTL_DEVICES);
+	if (l->io_weight != CG_UNSET || l->n_io_weights)
+		needs |= CG_BIT(CG_CTL_IO);
+	for (size_t i = 0; i < CG_IO_COUNT; i++)
+		if (l->n_io_max[i])
+			needs |= CG_BIT(CG_CTL_IO);
+	if (l->n_pages)
+		needs |= CG_BIT(CG_CTL_HUGETLB);
+	if (l->n_rdma)
+		needs |= CG_BIT(CG_CTL_RDMA);
+	if (l->net_class != CG_UNSET)
+		needs |= CG_BIT(CG_CTL_NET_CLS);
+	if (l->n_net_priorities)
+		needs |= CG_BIT(CG_CTL_NET_PRIO);
 	for (size_t i = 0; i < l->n_unified; i++) {
 		const char *file = l->unified[i].file;
 		enum cg_ctl c;

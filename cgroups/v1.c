@@ -36,7 +36,7 @@ static int set_cpuset(const struct cg_dir *d, const struct cg_limits *l, struct 
 
 /* The kernel checks quota/period against the parent's at each write. Where both change, one order
  * can pass through a ratio that is refused, and the other one does not. */
-static int set_bandwidth(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
+static int set_quota(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
 {
 	bool quota = l->cpu_quota_usec != CG_UNSET, period = l->cpu_period_usec != CG_UNSET;
 	int r;
@@ -55,6 +55,29 @@ static int set_bandwidth(const struct cg_dir *d, const struct cg_limits *l, stru
 	return r;
 }
 
+/* The kernel keeps burst <= quota: raising the quota comes first, lowering it last. */
+static int set_bandwidth(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
+{
+	if (l->cpu_burst_usec != CG_UNSET && set_quota(d, l, NULL) == 0)
+		return cg_burst_set(d, "cpu.cfs_burst_us", l, e);
+	int r = cg_burst_set(d, "cpu.cfs_burst_us", l, e);
+
+	return r < 0 ? r : set_quota(d, l, e);
+}
+
+static int set_realtime(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
+{
+	int r = 0;
+
+	if (l->cpu_rt_period_usec != CG_UNSET)
+		r = cg_file_write_i64(d->fd, "cpu.rt_period_us", l->cpu_rt_period_usec, e);
+	if (r == 0 && l->cpu_rt_runtime_usec != CG_UNSET)
+		r = cg_file_write_i64(d->fd, "cpu.rt_runtime_us", l->cpu_rt_runtime_usec, e);
+	if (r == -EINVAL)
+		err_hint(e, "the parent groups must have real-time bandwidth to give");
+	return r;
+}
+
 /* v2's weight 1..10000 (100 is the default) on v1's scale (1024 is the default). */
 static int64_t shares_of_weight(int64_t weight)
 {
@@ -70,14 +93,21 @@ static int set_cpu(const struct cg_dir *d, const struct cg_limits *l, struct err
 
 	if (l->cpu_weight != CG_UNSET)
 		shares = shares_of_weight(l->cpu_weight);
-	if (shares != CG_UNSET)
+	if (l->cpu_idle == 0)
+		r = cg_idle_set(d, l, e);
+	if (r == 0 && shares != CG_UNSET)
 		r = cg_file_write_i64(d->fd, "cpu.shares", shares, e);
 	if (r == 0)
 		r = set_bandwidth(d, l, e);
+	if (r == 0)
+		r = set_realtime(d, l, e);
 	if (r == -EINVAL)
 		err_hint(e, "a parent group may allow less CPU time");
 	if (r == -ENOENT)
 		err_hint(e, "the kernel lacks CONFIG_CFS_BANDWIDTH or CONFIG_FAIR_GROUP_SCHED");
+	/* An idle group has no weight, so that comes last. */
+	if (r == 0 && l->cpu_idle == 1)
+		r = cg_idle_set(d, l, e);
 	return r;
 }
 
@@ -161,6 +191,10 @@ static int set_memory(const struct cg_dir *d, const struct cg_limits *l, struct 
 {
 	int r = set_memory_and_swap(d, l, e);
 
+	if (r == 0 && l->memory_swappiness != CG_UNSET)
+		r = cg_file_write_i64(d->fd, "memory.swappiness", l->memory_swappiness, e);
+	if (r == 0 && l->oom_kill_disable)
+		r = cg_file_write(d->fd, "memory.oom_control", "1", e);
 	if (r < 0 || l->memory_low_bytes == CG_UNSET)
 		return r;
 	r = cg_file_write_i64(d->fd, "memory.soft_limit_in_bytes", l->memory_low_bytes, e);
@@ -218,6 +252,11 @@ const struct cg_backend cg_backend_v1 = {
 	.set_memory = set_memory,
 	.set_pids = cg_pids_set,
 	.set_devices = cg_devices_v1_set,
+	.set_io = cg_io_set_v1,
+	.set_pages = cg_pages_set_v1,
+	.set_rdma = cg_rdma_set,
+	.set_net_class = cg_net_class_set,
+	.set_net_priorities = cg_net_priorities_set,
 	.freeze = cg_freeze_v1,
 	.is_frozen = cg_is_frozen_v1,
 	.stats_cpu = stats_cpu,

@@ -37,7 +37,7 @@ static int set_cpuset(const struct cg_dir *d, const struct cg_limits *l, struct 
 
 /* cpu.max holds "quota period". One number alone would leave or reset the other: both are written,
  * the one not given as it stands. */
-static int set_bandwidth(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
+static int set_quota(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
 {
 	int64_t quota = l->cpu_quota_usec, period = l->cpu_period_usec;
 	char text[64];
@@ -64,19 +64,37 @@ static int set_bandwidth(const struct cg_dir *d, const struct cg_limits *l, stru
 	return cg_file_write(d->fd, "cpu.max", text, e);
 }
 
+/* The kernel keeps burst <= quota: raising the quota comes first, lowering it last. */
+static int set_bandwidth(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
+{
+	if (l->cpu_burst_usec != CG_UNSET && set_quota(d, l, NULL) == 0)
+		return cg_burst_set(d, "cpu.max.burst", l, e);
+	int r = cg_burst_set(d, "cpu.max.burst", l, e);
+
+	return r < 0 ? r : set_quota(d, l, e);
+}
+
 static int set_cpu(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
 {
 	int64_t weight = l->cpu_weight;
 	int r = 0;
 
+	if (l->cpu_rt_runtime_usec != CG_UNSET || l->cpu_rt_period_usec != CG_UNSET)
+		return err_unsupported(e, "real-time limits of groups are of cgroup v1 only");
+	if (l->cpu_idle == 0)
+		r = cg_idle_set(d, l, e);
+
 	if (weight == CG_UNSET && l->cpu_shares != CG_UNSET)
 		weight = (int64_t)cg_weight_of_shares((uint64_t)l->cpu_shares);
-	if (weight != CG_UNSET)
+	if (r == 0 && weight != CG_UNSET)
 		r = cg_file_write_i64(d->fd, "cpu.weight", weight, e);
 	if (r == 0)
 		r = set_bandwidth(d, l, e);
 	if (r == -ENOENT)
 		err_hint(e, "the kernel lacks CONFIG_CFS_BANDWIDTH or CONFIG_FAIR_GROUP_SCHED");
+	/* An idle group has no weight, so that comes last. */
+	if (r == 0 && l->cpu_idle == 1)
+		r = cg_idle_set(d, l, e);
 	return r;
 }
 
@@ -103,9 +121,33 @@ static int set_swap(const struct cg_dir *d, const struct cg_limits *l, struct er
 	return err_hint(e, "boot with swapaccount=1, or give no swap limit");
 }
 
+/* v2 takes any limit, and kills until it holds. */
+static int check_usage(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
+{
+	char limit[STR_SIZE_MAX], used[STR_SIZE_MAX];
+	uint64_t usage;
+	int r;
+
+	if (!l->memory_check_before || l->memory_bytes == CG_UNSET || l->memory_bytes == CG_MAX)
+		return 0;
+	r = cg_file_read_u64(d->fd, "memory.current", &usage, e);
+	if (r < 0 || usage <= (uint64_t)l->memory_bytes)
+		return r;
+	return err_set(e, ERR_LIMIT, EBUSY,
+		       "the memory limit of %s is below what is used: the group uses %s",
+		       str_size((uint64_t)l->memory_bytes, limit), str_size(usage, used));
+}
+
 static int set_memory(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
 {
-	int r = set_swap(d, l, e);
+	int r = check_usage(d, l, e);
+
+	if (r == 0 && (l->memory_swappiness != CG_UNSET || l->oom_kill_disable))
+		return err_unsupported(e, "%s is of cgroup v1 only",
+				       l->oom_kill_disable ? "disabling the OOM killer"
+							   : "memory swappiness");
+	if (r == 0)
+		r = set_swap(d, l, e);
 
 	if (r == 0 && l->memory_low_bytes != CG_UNSET)
 		r = write_or_max(d, "memory.low", l->memory_low_bytes, e);
@@ -159,6 +201,9 @@ const struct cg_backend cg_backend_v2 = {
 	.set_memory = set_memory,
 	.set_pids = cg_pids_set,
 	.set_devices = cg_devices_v2_set,
+	.set_io = cg_io_set_v2,
+	.set_pages = cg_pages_set_v2,
+	.set_rdma = cg_rdma_set,
 	.freeze = cg_freeze_v2,
 	.is_frozen = cg_is_frozen_v2,
 	.stats_cpu = stats_cpu,
