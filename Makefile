@@ -134,7 +134,7 @@ deps:
 
 ## make install       DESTDIR= PREFIX=  programs, helpers, guest kernel, man pages, completion
 .PHONY: install
-HELPERS := insula-vmm insula-mkguest
+HELPERS := insula-vmm insula-mkguest insula-monitor
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/insula \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "people.h"
+#include "run_detached.h"
 #include "run_options.h"
 
 static int explain(struct cli *cli, struct rt_create_request *c, struct err *e)
@@ -44,6 +45,8 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 		return r;
 	if (o->explain)
 		return explain(cli, &c, e);
+	if (o->detach)
+		return run_detached(cli, o, &c, false, e);
 	attend_hold();
 	r = rt_create(&cli->ctx, &c, &s, e);
 	if (r < 0)

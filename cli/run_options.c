@@ -21,6 +21,12 @@ static const struct opt run_opts[] = {
 	{"vm", 0, OPT_FLAG, NULL, "run it under a kernel of its own", FIELD(vm)},
 	{"interactive", 'i', OPT_FLAG, NULL, "pass standard input", FIELD(interactive)},
 	{"tty", 't', OPT_FLAG, NULL, "give it a terminal", FIELD(tty)},
+	{"detach", 'd', OPT_FLAG, NULL, "do not stay: print its id; see insula logs, attach, wait",
+	 FIELD(detach)},
+	{"log-driver", 0, OPT_STRING, "DRIVER", "with -d: k8s-file (default) or none",
+	 FIELD(log_driver)},
+	{"log-opt", 0, OPT_LIST, "NAME=VALUE",
+	 "with -d: max-size=SIZE (10m) of a log file, max-file=N (2) of them", FIELD(log_opts)},
 	{"rm", 0, OPT_FLAG, NULL, "remove the sandbox when it has ended", FIELD(remove)},
 	{"name", 0, OPT_STRING, "NAME", "name it; default: a random id", FIELD(name)},
 	{"env", 'e', OPT_LIST, "NAME[=VALUE]",
@@ -39,7 +45,6 @@ static const struct opt run_opts[] = {
 	{"label", 'l', OPT_LIST, "NAME=VALUE", "attach a label", FIELD(labels)},
 	{"explain", 0, OPT_FLAG, NULL, "print the plan and run nothing", FIELD(explain)},
 
-	{"detach", 'd', OPT_REFUSED, NULL, "there is no monitor for detached sandboxes", 0},
 	{"replace", 0, OPT_REFUSED, NULL, "use insula rm -f first", 0},
 	{"env-file", 0, OPT_REFUSED_VALUE, "FILE", "use -e", 0},
 	{"env-host", 0, OPT_REFUSED, NULL, "use -e NAME", 0},
@@ -72,9 +77,13 @@ static const struct opt run_opts[] = {
 	{"pull", 0, OPT_REFUSED_VALUE, "WHEN", "there are no images", 0},
 	{"stop-signal", 0, OPT_REFUSED_VALUE, "SIGNAL", "use insula kill -s", 0},
 	{"stop-timeout", 0, OPT_REFUSED_VALUE, "SECONDS", "use insula stop -t", 0},
-	{"restart", 0, OPT_REFUSED_VALUE, "POLICY", "there is no monitor", 0},
-	{"log-driver", 0, OPT_REFUSED_VALUE, "DRIVER", "output goes to the terminal", 0},
-	{"log-opt", 0, OPT_REFUSED_VALUE, "OPTION", "output goes to the terminal", 0},
+	{"restart", 0, OPT_REFUSED_VALUE, "POLICY",
+	 "a sandbox that ended stays so; use insula start", 0},
+	{"detach-keys", 0, OPT_REFUSED_VALUE, "KEYS",
+	 "a run in the foreground has no monitor to be left with; use -d, and attach --detach-keys",
+	 0},
+	{"sig-proxy", 0, OPT_REFUSED, NULL, "signals are always forwarded; use -d not to", 0},
+	{"attach", 'a', OPT_REFUSED_VALUE, "STREAM", "use -d, or insula attach", 0},
 	{"engine", 0, OPT_REFUSED_VALUE, "ENGINE", "QEMU is the only one", 0},
 	{"kernel", 0, OPT_REFUSED_VALUE, "KERNEL", "set INSULA_GUEST_DIR", 0},
 	{"vcpus", 0, OPT_REFUSED_VALUE, "N", "--cpus, rounded up, gives their number", 0},
@@ -93,6 +102,7 @@ void run_opts_done(struct run_opts *o)
 	strv_free(o->env);
 	strv_free(o->volumes);
 	strv_free(o->labels);
+	strv_free(o->log_opts);
 }
 
 /* What resolvers take for a name (RFC 1123), as long as the kernel keeps it. */
@@ -123,7 +133,10 @@ int run_opts_check(const struct run_opts *o, int argc, char **argv, int first, s
 				   o->hostname);
 	if (o->pids == 0)
 		return err_invalid(e, "--pids-limit 0: nothing could run");
-	if (o->tty && !isatty(0) && o->interactive) {
+	if (!o->detach && (o->log_driver || o->log_opts))
+		return err_invalid(
+			e, "--log-driver, --log-opt: only a detached sandbox (-d) has a log");
+	if (o->tty && !isatty(0) && o->interactive && !o->detach) {
 		err_invalid(e, "-t with -i: standard input is not a terminal");
 		return err_hint(e, "leave -t away to pass a file or a pipe");
 	}

@@ -11,6 +11,9 @@ struct run_opts {
 	char **env, **volumes, **labels;
 	int64_t memory, cpus, pids;
 	bool interactive, tty, remove, vm, read_only, explain;
+	const char *log_driver;
+	char **log_opts;
+	bool detach;
 };
 
 /* What the request borrows from and must be freed. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,11 +21,14 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "creation.h"
+#include "monitor.h"
 #include "sandbox.h"
 #include "state_internal.h"
 
 /* For the hooks of a delete that somebody else is in; longer ones are theirs to speak about. */
 #define OTHER_DELETE_MSEC 60000
+/* For a monitor to see that its sandbox is gone: at most the time it grants somebody attached who takes no output. */
+#define MONITOR_END_MSEC 15000
 
 /* ---- two deletes at once ---------------------------------------------------------------- */
 
@@ -57,10 +61,18 @@ static int open_deleter(const struct state_dir *d)
 	return fd < 0 ? -1 : fd;
 }
 
-/* Open it locked, with nobody else deleting. -ENOENT when another delete finished the work;
+static bool same_directory(const struct state_dir *a, const struct state_dir *b)
+{
+	struct stat x, y;
+
+	return fstat(a->fd, &x) == 0 && fstat(b->fd, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* Open it locked, with nobody else deleting; with `only`, if it is that directory. -ENOENT when another delete finished the work;
  * *ret_seen tells whether it was ever there. */
-static int open_alone(struct rt_ctx *ctx, const char *id, struct state_dir *ret, bool *ret_seen,
-		      struct err *e)
+static int open_alone(struct rt_ctx *ctx, const char *id, const struct state_dir *only,
+		      struct state_dir *ret, bool *ret_seen, struct err *e)
 {
 	*ret_seen = false;
 	for (;;) {
@@ -71,6 +83,8 @@ static int open_alone(struct rt_ctx *ctx, const char *id, struct state_dir *ret,
 		if (r < 0)
 			return r;
 		*ret_seen = true;
+		if (only && !same_directory(only, &d))
+			return -ENOENT;
 		r = state_dir_lock(&d, e);
 		if (r < 0)
 			return r;
@@ -199,7 +213,20 @@ static int remove_all(struct sandbox *s, struct err *e)
 	return r < 0 ? r : state_dir_remove(&s->dir, e);
 }
 
-static int delete_it(struct rt_ctx *ctx, const char *id, bool force, struct err *e)
+/* It sees the end of its sandbox, tells those who wait, and goes; when we return, nothing is left of either. */
+static void await_monitor(struct sandbox *s)
+{
+	_cleanup_close_ int pidfd = -EBADF;
+
+	if (s->state.monitor.pid <= 0 || s->state.monitor.pid == getpid())
+		return;
+	pidfd = proc_open(&s->state.monitor, NULL);
+	if (pidfd >= 0)
+		(void)proc_wait_exit(pidfd, MONITOR_END_MSEC, NULL);
+}
+
+static int delete_it(struct rt_ctx *ctx, const char *id, const struct state_dir *only, bool force,
+		     struct err *e)
 {
 	_cleanup_sandbox_ struct sandbox *s = sandbox_new(ctx);
 	bool seen;
@@ -207,7 +234,7 @@ static int delete_it(struct rt_ctx *ctx, const char *id, bool force, struct err 
 
 	if (!s)
 		return err_nomem(e);
-	r = open_alone(ctx, id, &s->dir, &seen, e);
+	r = open_alone(ctx, id, only, &s->dir, &seen, e);
 	if (r == -ENOENT && (force || seen)) {
 		err_clear(e);
 		return 0;
@@ -222,7 +249,11 @@ static int delete_it(struct rt_ctx *ctx, const char *id, bool force, struct err 
 	}
 	if (r == 0)
 		r = check_status(s, force, e);
-	return r < 0 ? r : remove_all(s, e);
+	if (r == 0)
+		r = remove_all(s, e);
+	if (r == 0)
+		await_monitor(s);
+	return r;
 }
 
 int rt_delete(struct rt_ctx *ctx, const char *id, bool force, struct err *e)
@@ -231,6 +262,16 @@ int rt_delete(struct rt_ctx *ctx, const char *id, bool force, struct err *e)
 	int r;
 
 	e = e ? e : &local;
-	r = delete_it(ctx, id, force, e);
+	r = delete_it(ctx, id, NULL, force, e);
 	return r < 0 ? err_wrap(e, "delete '%s'", id ? id : "") : 0;
+}
+
+int sandbox_delete_exactly(struct rt_ctx *ctx, const struct state_dir *dir, struct err *e)
+{
+	struct err local = ERR_INIT;
+	int r;
+
+	e = e ? e : &local;
+	r = delete_it(ctx, dir->id, dir, true, e);
+	return r < 0 ? err_wrap(e, "delete '%s'", dir->id) : 0;
 }

@@ -13,31 +13,9 @@
 #include "base/str.h"
 #include "base/sync.h"
 #include "driver_vm.h"
+#include "sandbox.h"
 
 #define PROGRAM "insula-vmm"
-
-/* Beside ourselves (a build tree), else where `make install` puts helpers. */
-static int find_program(char **ret, struct err *e)
-{
-	_cleanup_free_ char *dir = NULL, *beside = NULL, *installed = NULL;
-	int r = path_program_dir(&dir, e);
-
-	if (r < 0)
-		return r;
-	if (str_printf(&beside, "%s/" PROGRAM, dir) < 0 ||
-	    str_printf(&installed, "%s", INSULA_PREFIX "/libexec/insula/" PROGRAM) < 0)
-		return err_nomem(e);
-	if (access(beside, X_OK) == 0)
-		*ret = TAKE_PTR(beside);
-	else if (access(installed, X_OK) == 0)
-		*ret = TAKE_PTR(installed);
-	else
-		return err_set(e, ERR_NOT_FOUND, ENOENT,
-			       "no " PROGRAM " beside this program (%s) "
-			       "nor as %s",
-			       dir, installed);
-	return 0;
-}
 
 static void map_fd(struct proc_fd_map *fds, size_t *n, int from, int to)
 {
@@ -61,7 +39,7 @@ static int spawn_with(const struct vm_spawn *v, int sync, int params, pid_t *ret
 		.new_session = true, /* it takes the workload's terminal as its own */
 		.cgroup_fd = v->cgroup_fd,
 	};
-	int r = find_program(&program, e);
+	int r = helper_program_find(PROGRAM, &program, e);
 
 	if (r < 0)
 		return r;

@@ -67,3 +67,6 @@ void pid_file_remove(const char *path);
 
 /* console.c: hand the master of a terminal to whoever listens on an engine's console socket. */
 int console_send(int socket, int master, struct err *e);
+
+/* helper_program.c: where a program of ours lies: beside ourselves, or where `make install` puts it. */
+int helper_program_find(const char *name, char **ret, struct err *e);

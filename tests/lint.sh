@@ -55,6 +55,11 @@ runtime/info.c              driver  *         tells people which guest kernel mi
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest
 runtime/programs/*          print   stdio     a program without a command line of its own: main() tells its error on stderr
+runtime/log_read.c          path    openat    the log's files: names of ours in a directory that is held
+runtime/log_write.c         path    openat    the same, for appending
+runtime/log_write.c         path    renameat  rotation: names of ours in a directory that is held
+runtime/monitor_start.c     path    chdir     the monitor keeps no directory busy
+runtime/monitor_start.c     exit    _exit     the copies of the caller that become a monitor
 runtime/vmm_isolate.c       path    open      namespaces by the operator's path
 runtime/vmm_isolate.c       path    mount     makes the monitor's own mount namespace private
 runtime/vmm_share.c         path    mount     the tmpfs of a share, in the monitor's own mount namespace
