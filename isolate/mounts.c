@@ -266,6 +266,8 @@ static int mount_fs(const struct inside *in, const struct iso_mount *m, struct e
 		return err_invalid(e, "a mount that is no bind needs a file system type");
 	if ((m->flags & ISO_MOUNT_TMPCOPYUP) && !is_type(m, "tmpfs"))
 		return err_invalid(e, "option 'tmpcopyup' is for tmpfs");
+	if (m->flags & ISO_MOUNT_THROWAWAY)
+		return err_invalid(e, "option 'throwaway' is for a bind mount");
 	if (m->flags & (ISO_MOUNT_IDMAP | ISO_MOUNT_RIDMAP))
 		return err_unsupported(e, "option 'idmap' on a mount that is no bind");
 	if (is_type(m, "proc") || is_type(m, "sysfs"))

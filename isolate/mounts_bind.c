@@ -29,6 +29,11 @@ int mounts_bind_source(const struct iso_mount *m, struct err *e)
 		return err_invalid(e, "'%s' is no option of a bind mount", m->data);
 	if (m->flags & ISO_MOUNT_TMPCOPYUP)
 		return err_invalid(e, "option 'tmpcopyup' is for tmpfs");
+	if (m->flags & ISO_MOUNT_THROWAWAY) {
+		if (!m->source || m->source[0] != '/')
+			return err_invalid(e, "the source of a bind mount is not an absolute path");
+		return iso_mount_throwaway(m->source, e);
+	}
 	if (m->source_fd > STDERR_FILENO) {
 		fd = fd_dup_above_stdio(m->source_fd);
 		if (fd < 0)

@@ -10,3 +10,10 @@
  * the new tree's root, attached on that directory. */
 int rootfs_throwaway(const struct iso_rootfs *r, int dir_fd, int *ret_fd, char ***ret_readonly,
 		     struct err *e);
+
+/* rootfs_bound.c: the same for where overlays cannot be: a user namespace locks the mounts of the host to each other, and
+ * what holds others cannot be covered. The directory's entries are bound one by one, read-only with all below them. */
+int rootfs_bound(int dir_fd, int *ret_fd, char ***ret_readonly, struct err *e);
+
+/* Is the host's `path` left out of a copy of its system: /proc, /sys, /dev, /run, or below? */
+bool rootfs_is_left_out(const char *path);

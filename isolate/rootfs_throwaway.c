@@ -32,6 +32,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "isolate/mount.h"
 #include "mountfd.h"
 #include "mountinfo.h"
 #include "rootfs_kinds.h"
@@ -93,6 +94,7 @@ struct throwaway {
 	char **readonly; /* strv */
 	bool userxattr; /* in a user namespace: overlayfs keeps its notes in user.*, not trusted.* */
 	bool hide_by_mount; /* left_out could not be made opaque in the root's layer */
+	bool whole;         /* it is a system: left_out is */
 };
 
 static void throwaway_done(struct throwaway *t)
@@ -121,7 +123,7 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
-static bool is_left_out(const char *path)
+bool rootfs_is_left_out(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(left_out); i++)
 		if (is_below(path, left_out[i]))
@@ -164,7 +166,7 @@ static int consider(struct throwaway *t, const struct mountinfo_entry *m, size_t
 	uint64_t id;
 	int r;
 
-	if (is_left_out(path) || is_pseudo(m->fstype))
+	if ((t->whole && rootfs_is_left_out(path)) || is_pseudo(m->fstype))
 		return 0;
 	fd = open(m->mountpoint, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
@@ -221,6 +223,17 @@ static int find_layers(struct throwaway *t, const struct mountinfo *info, const 
 	return r;
 }
 
+/* Which names its extended attributes can have. */
+static int find_xattrs(struct throwaway *t, struct err *e)
+{
+	_cleanup_close_ int fd = path_open_dir_at(t->tmpfs_fd, ".", e);
+
+	if (fd < 0)
+		return fd;
+	t->userxattr = fsetxattr(fd, "trusted.overlay.trial", "y", 1, 0) < 0 && errno == EPERM;
+	return 0;
+}
+
 static int make_tmpfs(struct throwaway *t, uint64_t bytes, struct err *e)
 {
 	_cleanup_close_ int fs_fd = -1;
@@ -248,7 +261,9 @@ static int make_tmpfs(struct throwaway *t, uint64_t bytes, struct err *e)
 	if (r < 0)
 		return r;
 	t->tmpfs_fd = mountfd_fs_mount(fs_fd, 0, e);
-	return t->tmpfs_fd < 0 ? t->tmpfs_fd : 0;
+	if (t->tmpfs_fd < 0)
+		return t->tmpfs_fd;
+	return find_xattrs(t, e);
 }
 
 /* A directory in the upper layer that hides what the lower one has by that name. A user namespace has
@@ -264,14 +279,10 @@ static int make_opaque(struct throwaway *t, int upper_fd, const char *name, stru
 	fd = path_open_dir_at(upper_fd, name, e);
 	if (fd < 0)
 		return fd;
-	if (!t->userxattr && fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) == 0)
+	if (fsetxattr(fd, t->userxattr ? "user.overlay.opaque" : "trusted.overlay.opaque", "y", 1,
+		      0) == 0)
 		return 0;
-	if (!t->userxattr && errno != EPERM)
-		return err_sys(e, errno, "hide '/%s'", name);
-	t->userxattr = true;
-	if (fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) == 0)
-		return 0;
-	if (errno != ENOTSUP)
+	if (!t->userxattr || errno != ENOTSUP)
 		return err_sys(e, errno, "hide '/%s'", name);
 	t->hide_by_mount = true;
 	return 0;
@@ -284,7 +295,9 @@ static int copy_owner(int from_fd, int to_fd, struct err *e)
 
 	if (fstat(from_fd, &st) < 0)
 		return err_sys(e, errno, "look at the lower directory");
-	if (fchown(to_fd, st.st_uid, st.st_gid) < 0 || fchmod(to_fd, st.st_mode & 07777) < 0)
+	/* An owner that a user namespace does not know (EINVAL) cannot be shown: then it is ours. */
+	if ((fchown(to_fd, st.st_uid, st.st_gid) < 0 && errno != EINVAL) ||
+	    fchmod(to_fd, st.st_mode & 07777) < 0)
 		return err_sys(e, errno, "set owner and mode of the upper directory");
 	return 0;
 }
@@ -313,7 +326,7 @@ static int make_upper(struct throwaway *t, size_t i, int *ret_upper, int *ret_wo
 	work = path_open_dir_at(dir, "work", e);
 	if (work < 0)
 		return work;
-	for (size_t k = 0; i == 0 && k < ARRAY_SIZE(left_out) && r == 0; k++)
+	for (size_t k = 0; t->whole && i == 0 && k < ARRAY_SIZE(left_out) && r == 0; k++)
 		r = make_opaque(t, upper, left_out[k] + 1, e);
 	if (r == 0)
 		r = copy_owner(t->layers[i].lower_fd, upper, e);
@@ -440,7 +453,7 @@ static int attach_layers(struct throwaway *t, int dir_fd, struct err *e)
 	int r;
 
 	r = mountfd_attach(root_fd, dir_fd, e);
-	if (r == 0 && (t->hide_by_mount || (t->readonly && STREQ(t->readonly[0], "/"))))
+	if (r == 0 && t->whole && (t->hide_by_mount || (t->readonly && STREQ(t->readonly[0], "/"))))
 		r = hide_by_mounts(root_fd, e);
 	for (size_t i = 1; i < t->n && r == 0; i++) {
 		struct layer *l = &t->layers[i];
@@ -453,23 +466,12 @@ static int attach_layers(struct throwaway *t, int dir_fd, struct err *e)
 	return r;
 }
 
-/* Without following symlinks, as mountinfo writes it. */
-static int real_path(const struct iso_rootfs *r, char **ret, struct err *e)
-{
-	char *path = realpath(r->path, NULL);
-
-	if (!path)
-		return err_sys(e, errno, "find the directory's path");
-	*ret = path;
-	return 0;
-}
-
-static int build(struct throwaway *t, const struct iso_rootfs *r, int dir_fd, struct err *e)
+static int build(struct throwaway *t, uint64_t bytes, int dir_fd, struct err *e)
 {
 	char link[PATH_FD_MAX];
 	int rc;
 
-	rc = make_tmpfs(t, r->throwaway_bytes, e);
+	rc = make_tmpfs(t, bytes, e);
 	if (rc == 0)
 		rc = mountfd_attach(t->tmpfs_fd, dir_fd, e);
 	if (rc < 0)
@@ -481,25 +483,74 @@ static int build(struct throwaway *t, const struct iso_rootfs *r, int dir_fd, st
 	return rc < 0 ? rc : attach_layers(t, dir_fd, e);
 }
 
+/* Attached on the directory when this returns. */
+static int cover(struct throwaway *t, const char *name, uint64_t bytes, int dir_fd, struct err *e)
+{
+	_cleanup_mountinfo_ struct mountinfo info = {0};
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	/* Without symlinks, as mountinfo writes it. */
+	path = realpath(name, NULL);
+	if (!path)
+		return err_sys(e, errno, "find the directory's path");
+	r = mountinfo_read(&info, e);
+	if (r == 0)
+		r = find_layers(t, &info, path, dir_fd, e);
+	return r < 0 ? r : build(t, bytes, dir_fd, e);
+}
+
+/* Does a user namespace lock mounts below the directory to it? Then the kernel copies it only together
+ * with them, and overlayfs, which wants it alone, cannot have it. */
+static bool is_locked(int dir_fd)
+{
+	_cleanup_close_ int fd =
+		open_tree(dir_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	return fd < 0 && errno == EINVAL;
+}
+
 int rootfs_throwaway(const struct iso_rootfs *r, int dir_fd, int *ret_fd, char ***ret_readonly,
 		     struct err *e)
 {
-	_cleanup_mountinfo_ struct mountinfo info = {0};
-	_cleanup_(throwaway_done) struct throwaway t = {.tmpfs_fd = -1};
-	_cleanup_free_ char *path = NULL;
+	_cleanup_(throwaway_done) struct throwaway t = {.tmpfs_fd = -1, .whole = true};
 	int rc;
 
-	rc = real_path(r, &path, e);
-	if (rc == 0)
-		rc = mountinfo_read(&info, e);
-	if (rc == 0)
-		rc = find_layers(&t, &info, path, dir_fd, e);
-	if (rc == 0)
-		rc = build(&t, r, dir_fd, e);
+	if (is_locked(dir_fd))
+		return rootfs_bound(dir_fd, ret_fd, ret_readonly, e);
+	rc = cover(&t, r->path, r->throwaway_bytes, dir_fd, e);
 	if (rc < 0)
 		return rc;
 	*ret_fd = TAKE_FD(t.layers[0].mnt_fd);
 	if (ret_readonly)
 		*ret_readonly = TAKE_PTR(t.readonly);
 	return 0;
+}
+
+int iso_mount_throwaway(const char *path, struct err *e)
+{
+	_cleanup_(throwaway_done) struct throwaway t = {.tmpfs_fd = -1};
+	_cleanup_close_ int dir_fd = -1, tree_fd = -1;
+	char link[PATH_FD_MAX];
+	int r;
+
+	dir_fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLOEXEC);
+	if (dir_fd < 0)
+		return err_sys(e, errno, "open '%s'", path);
+	r = mount_id(dir_fd, &(uint64_t){0});
+	if (r == 0)
+		return err_unsupported(
+			e, "'%s' is no directory: only one can have a throwaway layer", path);
+	r = cover(&t, path, 0, dir_fd, e);
+	if (r < 0)
+		return err_wrap(e, "throwaway layer over '%s'", path);
+	/* What is mounted below could only be attached in a tree that is attached itself (before Linux 6.15):
+	 * copy the whole, and take it off the host's directory. */
+	tree_fd = open_tree(t.layers[0].mnt_fd, "",
+			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (tree_fd < 0)
+		r = err_sys(e, errno, "copy the throwaway layer over '%s'", path);
+	if (umount2(path_of_fd(t.layers[0].mnt_fd, link), MNT_DETACH) < 0 && r >= 0)
+		r = err_sys(e, errno, "take the throwaway layer off '%s'", path);
+	return r < 0 ? r : TAKE_FD(tree_fd);
 }

@@ -46,3 +46,12 @@ int iso_mount_option(struct iso_mount *m, const char *word, struct err *e);
 
 /* All known option words, NULL-terminated, for `features`. Static. */
 const char *const *iso_mount_option_names(void);
+
+/*
+ * What ISO_MOUNT_THROWAWAY is made of: an overlay over the host's directory `path` and over each file system mounted
+ * below it, whose changes go to a tmpfs that is gone with the last user. Returns a detached tree, ready to be
+ * attached, or -errno. For a calling process in a mount namespace of its own, out of which nothing propagates
+ * (iso_rootfs_mount() was called). In a user namespace a directory with mounts below it is refused:
+ * the kernel locks them to it.
+ */
+int iso_mount_throwaway(const char *path, struct err *e);

@@ -398,12 +398,13 @@ static void test_throwaway_limit(void **state)
 	run_private(throwaway_limit, 0);
 }
 
-/* Without privileges: a directory that has no mounts below it. The host's "/" has, and is refused. */
+/* Without privileges: a directory that has no mounts below it can be covered. The host's "/" has, and its entries are
+ * bound read-only instead. */
 static void throwaway_userns(void)
 {
 	struct iso_rootfs r = {.kind = ISO_ROOTFS_THROWAWAY, .path = (char *)"/", .fd = -1};
-	struct err e = ERR_INIT;
-	char path[128];
+	struct err err_ = ERR_INIT;
+	char path[128], **readonly = NULL;
 	int fd;
 
 	CHECK(mkdir("root", 0755) == 0 && mkdir("root/run", 0755) == 0);
@@ -416,10 +417,78 @@ static void throwaway_userns(void)
 	CHECK(count_entries(fd, "run") == 0);
 	CHECK(umount2("root", MNT_DETACH) == 0);
 	CHECK(file_is(AT_FDCWD, "root/file", "host"));
-	CHECK(iso_rootfs_mount(&r, &fd, NULL, &e) < 0);
-	CHECK_TEXT(e.text, "overlay over '/'");
-	CHECK_TEXT(e.hint, "run as root");
+	CHECK_OK(iso_rootfs_mount(&r, &fd, &readonly, &err_));
+	CHECK(readonly && strcmp(readonly[0], "/") == 0 && !readonly[1]);
+	CHECK(faccessat(fd, "bin/sh", X_OK, 0) == 0);
+	CHECK(openat(fd, "usr/insula-test", O_WRONLY | O_CREAT | O_CLOEXEC, 0644) < 0 &&
+	      errno == EROFS);
+	CHECK(flags_at(fd, "usr") & ST_NOSUID);
+	CHECK(count_entries(fd, "proc") == 0 && count_entries(fd, "run") == 0 &&
+	      count_entries(fd, "dev") == 0);
 	CHECK(!strstr(read_mountinfo(), " - tmpfs throwaway "));
+}
+
+/* A directory of the host, with a file system mounted in it, as a mount whose changes are lost. */
+static void throwaway_mount(void)
+{
+	struct err err_ = ERR_INIT;
+	char path[128];
+	int fd;
+
+	CHECK(mkdir("dir", 0750) == 0 && mkdir("dir/run", 0755) == 0 && mkdir("at", 0755) == 0);
+	CHECK(mkdir("dir/sub", 0755) == 0 && mount("sub", "dir/sub", "tmpfs", 0, NULL) == 0);
+	write_file("dir/file", "host");
+	write_file("dir/run/file", "host");
+	write_file("dir/sub/file", "host");
+	snprintf(path, sizeof(path), "%s/dir", scratch);
+	fd = iso_mount_throwaway(path, &err_);
+	CHECK_OK(fd);
+	CHECK(move_mount(fd, "", AT_FDCWD, "at", MOVE_MOUNT_F_EMPTY_PATH) == 0);
+	CHECK(file_is(AT_FDCWD, "at/run/file", "host"));
+	write_file("at/file", "changed");
+	write_file("at/sub/file", "changed");
+	CHECK(unlink("at/run/file") == 0);
+	CHECK(file_is(AT_FDCWD, "at/file", "changed") && file_is(AT_FDCWD, "dir/file", "host"));
+	CHECK(file_is(AT_FDCWD, "dir/run/file", "host"));
+	CHECK(file_is(AT_FDCWD, "dir/sub/file", "host"));
+	snprintf(path, sizeof(path), "%s/dir/file", scratch);
+	CHECK(iso_mount_throwaway(path, &err_) == -ENOTSUP);
+	CHECK_TEXT(err_.text, "no directory");
+	/* Nothing of it stays on the directory. */
+	CHECK(umount2("at", MNT_DETACH) == 0);
+	CHECK(!strstr(read_mountinfo(), " - overlay throwaway "));
+}
+
+static void test_throwaway_mount(void **state)
+{
+	(void)state;
+	run_private(throwaway_mount, 0);
+}
+
+/* A mount below that the host's namespace made is locked. */
+static void throwaway_mount_userns(void)
+{
+	struct err err_ = ERR_INIT;
+	char path[128];
+	int fd;
+
+	CHECK(mkdir("dir", 0750) == 0 && mkdir("at", 0755) == 0);
+	write_file("dir/file", "host");
+	snprintf(path, sizeof(path), "%s/dir", scratch);
+	fd = iso_mount_throwaway(path, &err_);
+	CHECK_OK(fd);
+	CHECK(move_mount(fd, "", AT_FDCWD, "at", MOVE_MOUNT_F_EMPTY_PATH) == 0);
+	write_file("at/file", "changed");
+	CHECK(mkdir("at/made", 0755) == 0);
+	CHECK(file_is(AT_FDCWD, "dir/file", "host"));
+	CHECK(iso_mount_throwaway("/", &err_) < 0);
+	CHECK_TEXT(err_.hint, "mounts below it");
+}
+
+static void test_throwaway_mount_in_user_namespace(void **state)
+{
+	(void)state;
+	run_private(throwaway_mount_userns, CLONE_NEWUSER | CLONE_NEWNS);
 }
 
 static void test_throwaway_in_user_namespace(void **state)
@@ -532,6 +601,8 @@ int main(void)
 		cmocka_unit_test(test_throwaway_of_overlay),
 		cmocka_unit_test(test_throwaway_limit),
 		cmocka_unit_test(test_throwaway_in_user_namespace),
+		cmocka_unit_test(test_throwaway_mount),
+		cmocka_unit_test(test_throwaway_mount_in_user_namespace),
 		cmocka_unit_test(test_pivot),
 		cmocka_unit_test(test_no_pivot),
 	};
