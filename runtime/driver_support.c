@@ -53,13 +53,13 @@
 #define ONLY_VM              NO("only for a microVM")
 #define OTHER_OS(os)         NO("for " os " hosts; this runtime is for Linux")
 #define OTHER_OS_IGNORED(os) MOOT("for " os " hosts; has no meaning on Linux")
-#define NO_BLKIO             NO("block I/O limits are not done; resources.unified sets io.max on cgroup v2")
+#define NO_LEAF              NO("kernels since 5.0 know no leaf weights")
+#define NO_GUEST_NET         NO("a microVM has no network devices yet")
 #define NO_RDT               NO("cache and memory bandwidth allocation (resctrl) is not done")
 #define NO_MPOL              NO("NUMA memory policies are not done; resources.cpu.mems confines to nodes")
 #define NO_SCHED             NO("scheduling policies are not done; resources.cpu has shares and quota")
 #define NO_KMEM              NO("kernel memory has no limit of its own any more; memory.limit counts it")
-#define NO_RT                NO("real-time scheduling of groups is not done")
-#define NO_NETCLS            NO("network classes and priorities are of cgroup v1 only and not done")
+#define V1_ONLY              VIA("on cgroup v1, which alone has it; refused on v2")
 #define NO_AFFINITY          NO("not done; resources.cpu.cpus confines to CPUs")
 #define NO_NOTIFY            NO("handing system calls to an agent in user space is not done")
 
@@ -172,38 +172,38 @@ const struct support_row support_table[] = {
 	ROW("linux.resources.memory.swap", YES, HOST_GROUP),
 	BOTH("linux.resources.memory.kernel", NO_KMEM),
 	BOTH("linux.resources.memory.kernelTCP", NO_KMEM),
-	BOTH("linux.resources.memory.swappiness",
-	     NO("exists on cgroup v1 only; memory.swap limits what may be swapped")),
-	BOTH("linux.resources.memory.disableOOMKiller",
-	     NO("exists on cgroup v1 only; process.oomScoreAdj -1000 spares a process")),
+	BOTH("linux.resources.memory.swappiness", V1_ONLY),
+	BOTH("linux.resources.memory.disableOOMKiller", V1_ONLY),
 	BOTH("linux.resources.memory.useHierarchy",
 	     MOOT("always so: kernels since 5.11 know nothing else")),
 	BOTH("linux.resources.memory.checkBeforeUpdate",
-	     NO("limits are fixed at creation, so nothing is checked later")),
+	     VIA("v2 would kill; v1 refuses such a limit by itself")),
 	ROW("linux.resources.cpu.shares", YES, HOST_GROUP),
 	ROW("linux.resources.cpu.quota", YES, HOST_GROUP),
 	ROW("linux.resources.cpu.period", YES, HOST_GROUP),
 	ROW("linux.resources.cpu.cpus", YES, HOST_GROUP),
 	ROW("linux.resources.cpu.mems", YES, HOST_GROUP),
-	BOTH("linux.resources.cpu.burst", NO("not done; resources.unified sets cpu.max.burst on "
-					     "cgroup v2")),
-	BOTH("linux.resources.cpu.idle", NO("not done; resources.unified sets cpu.idle on cgroup "
-					    "v2")),
-	BOTH("linux.resources.cpu.realtimeRuntime", NO_RT),
-	BOTH("linux.resources.cpu.realtimePeriod", NO_RT),
+	ROW("linux.resources.cpu.burst", YES, HOST_GROUP),
+	ROW("linux.resources.cpu.idle", YES, HOST_GROUP),
+	BOTH("linux.resources.cpu.realtimeRuntime", V1_ONLY),
+	BOTH("linux.resources.cpu.realtimePeriod", V1_ONLY),
 	ROW("linux.resources.pids.limit", YES, GUEST),
-	BOTH("linux.resources.blockIO.weight", NO_BLKIO),
-	BOTH("linux.resources.blockIO.leafWeight", NO_BLKIO),
-	BOTH("linux.resources.blockIO.weightDevice", NO_BLKIO),
-	BOTH("linux.resources.blockIO.throttleReadBpsDevice", NO_BLKIO),
-	BOTH("linux.resources.blockIO.throttleWriteBpsDevice", NO_BLKIO),
-	BOTH("linux.resources.blockIO.throttleReadIOPSDevice", NO_BLKIO),
-	BOTH("linux.resources.blockIO.throttleWriteIOPSDevice", NO_BLKIO),
-	BOTH("linux.resources.hugepageLimits",
-	     NO("not done; resources.unified sets hugetlb.SIZE.max on cgroup v2")),
-	BOTH("linux.resources.network.classID", NO_NETCLS),
-	BOTH("linux.resources.network.priorities", NO_NETCLS),
-	BOTH("linux.resources.rdma", NO("not done; resources.unified sets rdma.max on cgroup v2")),
+	ROW("linux.resources.blockIO.weight", VIA("where an I/O scheduler knows weights"),
+	    HOST_GROUP),
+	BOTH("linux.resources.blockIO.leafWeight", NO_LEAF),
+	ROW("linux.resources.blockIO.weightDevice[].weight",
+	    VIA("where an I/O scheduler knows weights"), HOST_GROUP),
+	BOTH("linux.resources.blockIO.weightDevice[].leafWeight", NO_LEAF),
+	ROW("linux.resources.blockIO.throttleReadBpsDevice", YES, HOST_GROUP),
+	ROW("linux.resources.blockIO.throttleWriteBpsDevice", YES, HOST_GROUP),
+	ROW("linux.resources.blockIO.throttleReadIOPSDevice", YES, HOST_GROUP),
+	ROW("linux.resources.blockIO.throttleWriteIOPSDevice", YES, HOST_GROUP),
+	ROW("linux.resources.hugepageLimits",
+	    VIA("usage, and reservations where the kernel counts them"),
+	    NO("a guest has no huge pages of the host")),
+	ROW("linux.resources.network.classID", V1_ONLY, NO_GUEST_NET),
+	ROW("linux.resources.network.priorities", V1_ONLY, NO_GUEST_NET),
+	ROW("linux.resources.rdma", YES, NO("devices of the host are not passed to a guest")),
 	ROW("linux.resources.unified", VIA("written as it is, on cgroup v2"), HOST_GROUP),
 
 	/* ---- linux: the rest */

@@ -13,9 +13,14 @@
 #define ANNOTATION_ROOTFS "org.insula.rootfs"
 
 int oci_read_process(const struct json_at *at, void *process, struct err *e);
-int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);       /* hooks[] */
-int oci_read_linux(const struct json_at *at, void *config, struct err *e);      /* oci_config */
-int oci_read_resources(const struct json_at *at, void *limits, struct err *e);  /* cg_limits */
+int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);      /* hooks[] */
+int oci_read_linux(const struct json_at *at, void *config, struct err *e);     /* oci_config */
+int oci_read_resources(const struct json_at *at, void *limits, struct err *e); /* cg_limits */
+/* Members of resources; target: cg_limits. */
+int oci_read_block_io(const struct json_at *at, void *limits, struct err *e);
+int oci_read_page_limits(const struct json_at *at, void *limits, struct err *e);
+int oci_read_rdma(const struct json_at *at, void *limits, struct err *e);
+int oci_read_network_limits(const struct json_at *at, void *limits, struct err *e);
 int oci_read_seccomp(const struct json_at *at, void *seccomp, struct err *e);   /* iso_seccomp */
 int oci_read_mounts(const struct json_at *at, void *isolation, struct err *e);  /* iso_config */
 int oci_read_devices(const struct json_at *at, void *isolation, struct err *e); /* iso_config */

@@ -212,16 +212,65 @@ static int read_unified(const struct json_at *at, void *target, struct err *e)
 
 /* ---- the object ------------------------------------------------------------------------- */
 
+static int read_swappiness(const struct json_at *at, void *target, struct err *e)
+{
+	uint64_t v;
+	int r = json_get_u64(at, &v, e);
+
+	if (r < 0)
+		return r;
+	if (v > 100)
+		return json_error(at, e, "%llu is not between 0 and 100", (unsigned long long)v);
+	*(int64_t *)target = (int64_t)v;
+	return 0;
+}
+
 static const struct json_field memory_fields[] = {
 	JSON_FIELD(struct cg_limits, memory_bytes, "limit", read_bytes),
 	JSON_FIELD(struct cg_limits, memory_low_bytes, "reservation", read_bytes),
 	JSON_FIELD(struct cg_limits, memory_swap_bytes, "swap", read_bytes),
+	JSON_FIELD(struct cg_limits, memory_swappiness, "swappiness", read_swappiness),
+	JSON_FIELD(struct cg_limits, oom_kill_disable, "disableOOMKiller", json_read_bool),
+	JSON_FIELD(struct cg_limits, memory_check_before, "checkBeforeUpdate", json_read_bool),
 };
+
+static int read_burst(const struct json_at *at, void *target, struct err *e)
+{
+	return read_limit(at, false, 1, INT64_MAX / 1000, target, e);
+}
+
+/* Here 0 is a value: the idle class is taken away. */
+static int read_idle(const struct json_at *at, void *target, struct err *e)
+{
+	int64_t v;
+	int r = json_get_i64(at, &v, e);
+
+	if (r < 0)
+		return r;
+	if (v != 0 && v != 1)
+		return json_error(at, e, "%lld is not 0 or 1", (long long)v);
+	*(int64_t *)target = v;
+	return 0;
+}
+
+static int read_rt_runtime(const struct json_at *at, void *target, struct err *e)
+{
+	return read_limit(at, true, 1, INT64_MAX / 1000, target, e);
+}
+
+static int read_rt_period(const struct json_at *at, void *target, struct err *e)
+{
+	return read_limit(at, false, 1, INT64_MAX / 1000, target, e);
+}
 
 static const struct json_field cpu_fields[] = {
 	JSON_FIELD(struct cg_limits, cpu_quota_usec, "quota", read_quota),
 	JSON_FIELD(struct cg_limits, cpu_period_usec, "period", read_period),
 	JSON_FIELD(struct cg_limits, cpu_shares, "shares", read_shares),
+	JSON_FIELD(struct cg_limits, cpu_burst_usec, "burst", read_burst),
+	JSON_FIELD(struct cg_limits, cpu_idle, "idle", read_idle),
+	JSON_FIELD(struct cg_limits, cpu_rt_runtime_usec, "realtimeRuntime", read_rt_runtime),
+	JSON_FIELD(struct cg_limits, cpu_rt_period_usec, "realtimePeriod", read_rt_period),
 	JSON_FIELD(struct cg_limits, cpuset_cpus, "cpus", oci_read_cpu_list),
 	JSON_FIELD(struct cg_limits, cpuset_mems, "mems", oci_read_cpu_list),
 };
@@ -246,9 +295,15 @@ static int read_pids_object(const struct json_at *at, void *target, struct err *
 }
 
 static const struct json_field resource_fields[] = {
-	{"memory", read_memory, 0, false, -1},    {"cpu", read_cpu, 0, false, -1},
-	{"pids", read_pids_object, 0, false, -1}, {"devices", read_rules, 0, false, -1},
+	{"memory", read_memory, 0, false, -1},
+	{"cpu", read_cpu, 0, false, -1},
+	{"pids", read_pids_object, 0, false, -1},
+	{"devices", read_rules, 0, false, -1},
 	{"unified", read_unified, 0, false, -1},
+	{"blockIO", oci_read_block_io, 0, false, -1},
+	{"hugepageLimits", oci_read_page_limits, 0, false, -1},
+	{"rdma", oci_read_rdma, 0, false, -1},
+	{"network", oci_read_network_limits, 0, false, -1},
 };
 
 int oci_read_resources(const struct json_at *at, void *limits, struct err *e)

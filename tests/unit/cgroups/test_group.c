@@ -112,6 +112,94 @@ static void body_cpu(struct ctx *c)
 }
 IN_ALL_VIEWS(cpu, body_cpu)
 
+/* Burst and idle: newer files of the cpu controller, the same in both versions but for a name. */
+static void body_cpu_burst_idle(struct ctx *c)
+{
+	struct cg_limits l = no_limits();
+	struct err e = ERR_INIT;
+	struct cgroup *g;
+
+	need_controller(c, "cpu");
+	l.cpu_quota_usec = 50000;
+	l.cpu_period_usec = 100000;
+	l.cpu_burst_usec = 20000;
+	g = make(c, &l);
+	CHECK(holds(g, "cpu", "cpu.cfs_burst_us", "cpu.max.burst", "20000", "20000"));
+	/* Lowering both below the old burst, then raising both: the kernel keeps burst <= quota. */
+	l.cpu_quota_usec = 10000;
+	l.cpu_burst_usec = 5000;
+	set(g, &l);
+	CHECK(holds(g, "cpu", "cpu.cfs_burst_us", "cpu.max.burst", "5000", "5000"));
+	l.cpu_quota_usec = 80000;
+	l.cpu_burst_usec = 70000;
+	set(g, &l);
+	CHECK(holds(g, "cpu", "cpu.cfs_burst_us", "cpu.max.burst", "70000", "70000"));
+	l = no_limits();
+	l.cpu_burst_usec = 90000;
+	CHECK(cg_set_limits(g, &l, &e) < 0);
+	CHECK(strstr(e.text, "burst"));
+	l = no_limits();
+	l.cpu_idle = 1;
+	set(g, &l);
+	CHECK(holds(g, "cpu", "cpu.idle", "cpu.idle", "1", "1"));
+	l.cpu_idle = 0;
+	l.cpu_shares = 512;
+	set(g, &l);
+	CHECK(holds(g, "cpu", "cpu.idle", "cpu.idle", "0", "0"));
+	CHECK(holds(g, "cpu", "cpu.shares", "cpu.weight", "512", "20"));
+	cg_free(g);
+}
+IN_ALL_VIEWS(cpu_burst_idle, body_cpu_burst_idle)
+
+/* Any block device of the machine: throttling needs a whole one. */
+static bool some_disk(unsigned *ret_major, unsigned *ret_minor)
+{
+	FILE *f = popen("cat /sys/block/*/dev 2>/dev/null", "r");
+	bool found = f && fscanf(f, "%u:%u", ret_major, ret_minor) == 2;
+
+	if (f)
+		pclose(f);
+	return found;
+}
+
+static void body_io(struct ctx *c)
+{
+	bool v2 = cg_host_layout(c->host) == CG_LAYOUT_V2;
+	struct cg_limits l = no_limits();
+	struct cg_io_rule read = {.value = 1048576}, write = {.value = 77};
+	struct err e = ERR_INIT;
+	unsigned major, minor;
+	char text[256], want[64];
+	struct cgroup *g;
+
+	need_controller(c, v2 ? "io" : "blkio");
+	if (!some_disk(&major, &minor))
+		SKIP("no block device");
+	read.major = write.major = major;
+	read.minor = write.minor = minor;
+	l.io_max[CG_IO_READ_BPS] = &read;
+	l.n_io_max[CG_IO_READ_BPS] = 1;
+	l.io_max[CG_IO_WRITE_IOPS] = &write;
+	l.n_io_max[CG_IO_WRITE_IOPS] = 1;
+	g = make(c, &l);
+	file_of(g, v2 ? "io" : "blkio", "blkio.throttle.read_bps_device", "io.max", text);
+	snprintf(want, sizeof(want), v2 ? "%u:%u rbps=1048576" : "%u:%u 1048576", major, minor);
+	CHECK(strstr(text, want));
+	file_of(g, v2 ? "io" : "blkio", "blkio.throttle.write_iops_device", "io.max", text);
+	CHECK(strstr(text, v2 ? "wiops=77" : " 77"));
+	/* 0 takes it away. */
+	read.value = 0;
+	set(g, &l);
+	file_of(g, v2 ? "io" : "blkio", "blkio.throttle.read_bps_device", "io.max", text);
+	CHECK(!strstr(text, "1048576"));
+	/* No such device: named, with a hint. */
+	read = (struct cg_io_rule){.major = 4000, .minor = 1, .value = 1};
+	CHECK(cg_set_limits(g, &l, &e) < 0);
+	CHECK(strstr(e.text, "4000:1"));
+	cg_free(g);
+}
+IN_ALL_VIEWS(io, body_io)
+
 static void body_pids(struct ctx *c)
 {
 	struct cg_limits l = no_limits();
@@ -720,6 +808,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ALL_VIEWS(memory),
 		ALL_VIEWS(cpu),
+		ALL_VIEWS(cpu_burst_idle),
+		ALL_VIEWS(io),
 		ALL_VIEWS(pids),
 		ALL_VIEWS(cpuset),
 		ALL_VIEWS(unified),

@@ -255,6 +255,45 @@ static bool allows(const struct cg_limits *l, char type, int64_t major, int64_t 
 	return allowed;
 }
 
+static void test_resources_of_devices(void **state)
+{
+	struct oci_config c;
+
+	(void)state;
+	read_with(
+		"linux.resources",
+		"{\"blockIO\": {\"weight\": 500, \"weightDevice\": [{\"major\": 8, \"minor\": 0, "
+		"\"weight\": 10}], \"throttleReadBpsDevice\": [{\"major\": 8, \"minor\": 16, "
+		"\"rate\": 18446744073709551615}], \"throttleWriteIOPSDevice\": [{\"major\": 8, "
+		"\"minor\": 0, \"rate\": 300}]}, \"hugepageLimits\": [{\"pageSize\": \"2MB\", "
+		"\"limit\": 209715200}], \"rdma\": {\"mlx5_1\": {\"hcaHandles\": 3}}, "
+		"\"network\": {\"classID\": 1048577, \"priorities\": [{\"name\": \"eth0\", "
+		"\"priority\": 500}]}, \"cpu\": {\"quota\": 20000, \"burst\": 5000, \"idle\": 0}, "
+		"\"memory\": {\"limit\": 1048576, \"checkBeforeUpdate\": true}}",
+		&c);
+	assert_int_equal(c.limits.io_weight, 500);
+	assert_int_equal(c.limits.n_io_weights, 1);
+	assert_int_equal(c.limits.io_weights[0].value, 10);
+	assert_int_equal(c.limits.n_io_max[CG_IO_READ_BPS], 1);
+	assert_true(c.limits.io_max[CG_IO_READ_BPS][0].value == UINT64_MAX);
+	assert_int_equal(c.limits.io_max[CG_IO_READ_BPS][0].minor, 16);
+	assert_int_equal(c.limits.n_io_max[CG_IO_WRITE_BPS], 0);
+	assert_int_equal(c.limits.io_max[CG_IO_WRITE_IOPS][0].value, 300);
+	assert_int_equal(c.limits.n_pages, 1);
+	assert_string_equal(c.limits.pages[0].size, "2MB");
+	assert_int_equal(c.limits.pages[0].bytes, 209715200);
+	assert_int_equal(c.limits.n_rdma, 1);
+	assert_string_equal(c.limits.rdma[0].device, "mlx5_1");
+	assert_int_equal(c.limits.rdma[0].handles, 3);
+	assert_true(c.limits.rdma[0].objects == CG_UNSET);
+	assert_int_equal(c.limits.net_class, 1048577);
+	assert_int_equal(c.limits.net_priorities[0].priority, 500);
+	assert_int_equal(c.limits.cpu_burst_usec, 5000);
+	assert_int_equal(c.limits.cpu_idle, 0);
+	assert_true(c.limits.memory_check_before);
+	oci_config_done(&c);
+}
+
 static void test_device_rules(void **state)
 {
 	struct oci_config c;
@@ -403,13 +442,21 @@ static void test_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_smallest),       cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_process_absent), cmocka_unit_test(test_unknown_members),
-		cmocka_unit_test(test_mounts),         cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_id_maps),        cmocka_unit_test(test_linux_rest),
-		cmocka_unit_test(test_limits),         cmocka_unit_test(test_device_rules),
-		cmocka_unit_test(test_hooks),          cmocka_unit_test(test_annotations),
-		cmocka_unit_test(test_seccomp),        cmocka_unit_test(test_load),
+		cmocka_unit_test(test_smallest),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_process_absent),
+		cmocka_unit_test(test_unknown_members),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_id_maps),
+		cmocka_unit_test(test_linux_rest),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_device_rules),
+		cmocka_unit_test(test_resources_of_devices),
+		cmocka_unit_test(test_hooks),
+		cmocka_unit_test(test_annotations),
+		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
