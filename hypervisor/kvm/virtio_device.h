@@ -62,6 +62,9 @@ struct virtio_transport_ops {
 	void (*interrupt)(struct virtio_device *d);      /* used buffers */
 	void (*config_changed)(struct virtio_device *d); /* new generation and an interrupt */
 	void (*needs_reset)(struct virtio_device *d);
+	/* The line itself, for another process that interrupts by its own hand (vhost-user). From then on "used buffers" is always
+	 * set in the status that the driver reads, since we do not know better; drivers look into their queues anyway. */
+	int (*interrupt_fd)(struct virtio_device *d);
 	void (*kick_again)(struct virtio_device *d,
 			   unsigned queue);                      /* as if the driver had kicked */
 	int (*kick_fd)(struct virtio_device *d, unsigned queue); /* the eventfd behind a kick */

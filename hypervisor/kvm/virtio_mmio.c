@@ -39,6 +39,7 @@ struct virtio_mmio {
 	uint32_t device_sel, driver_sel, queue_sel;
 	uint64_t acked;
 	bool activated; /* reset() is owed */
+	_Atomic bool interrupted_by_others;
 	struct kick kick[VIRTIO_QUEUES_MAX];
 	struct virtq queue[]; /* d->n_queues */
 };
@@ -94,7 +95,14 @@ static int op_kick_fd(struct virtio_device *d, unsigned queue)
 	return of(d)->kick[queue].fd;
 }
 
+static int op_interrupt_fd(struct virtio_device *d)
+{
+	atomic_store(&of(d)->interrupted_by_others, true);
+	return of(d)->irq.fd;
+}
+
 static const struct virtio_transport_ops transport_ops = {
+	.interrupt_fd = op_interrupt_fd,
 	.interrupt = op_interrupt,
 	.config_changed = op_config_changed,
 	.needs_reset = op_needs_reset,
@@ -128,6 +136,7 @@ static void reset(struct virtio_mmio *t)
 	t->status = 0;
 	t->device_sel = t->driver_sel = t->queue_sel = 0;
 	atomic_store(&t->interrupt_status, 0);
+	atomic_store(&t->interrupted_by_others, false);
 }
 
 static int activate_queues(struct virtio_mmio *t, struct err *e)
@@ -349,6 +358,8 @@ static void on_read(void *self, uint64_t offset, void *data, unsigned len)
 		return;
 	if (offset == VIRTIO_MMIO_INTERRUPT_STATUS) {
 		value = atomic_load(&t->interrupt_status);
+		if (atomic_load(&t->interrupted_by_others))
+			value |= VIRTIO_MMIO_INT_VRING;
 	} else {
 		io_loop_lock(t->d->loop);
 		value = read_register(t, offset);
