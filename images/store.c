@@ -182,23 +182,38 @@ void store_unlock_file(int dirfd, const char *name, int fd)
 	fd_close(fd);
 }
 
+static int lock_store(struct img_store *s, int operation, struct err *e)
+{
+	_cleanup_close_ int fd =
+		path_open_in_root(s->fd, ADDING_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, e);
+	int r = fd < 0 ? fd : store_flock(fd, operation, e);
+
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int store_lock_all(struct img_store *s, struct err *e)
+{
+	return lock_store(s, LOCK_EX | LOCK_NB, e);
+}
+
 int store_begin_adding(struct img_store *s, struct err *e)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	int fd;
 
 	if (s->adding >= 0)
 		return 0;
-	fd = path_open_in_root(s->fd, ADDING_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, e);
+	fd = lock_store(s, LOCK_SH, e);
 	if (fd < 0)
 		return fd;
-	r = store_flock(fd, LOCK_SH, e);
-	if (r < 0)
-		return r;
-	s->adding = TAKE_FD(fd);
+	s->adding = fd;
 	layer_sweep_dead(s);
 	image_sweep_dead(s);
 	return 0;
+}
+
+void store_end_adding(struct img_store *s)
+{
+	s->adding = fd_close(s->adding);
 }
 
 /* ---- removing, listing --------------------------------------------------------------------------- */

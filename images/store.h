@@ -44,8 +44,11 @@ struct img_store {
 
 /* ---- store.c ---------------------------------------------------------------------------------- */
 
-/* Before anything is added; until the store is closed. Sweeps what the dead left. */
+/* Before anything is added, and when all is there that names it. Sweeps what the dead left. */
 int store_begin_adding(struct img_store *s, struct err *e);
+void store_end_adding(struct img_store *s);
+/* Nobody adds now, and nobody begins to until the descriptor is closed; -EWOULDBLOCK without an error text. */
+int store_lock_all(struct img_store *s, struct err *e);
 
 /* flock(2), EINTR retried. -EWOULDBLOCK (no error text) with LOCK_NB. */
 int store_flock(int fd, int operation, struct err *e);
