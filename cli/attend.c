@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
+#include <termios.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/proc.h"
 
@@ -44,6 +47,40 @@ int attend_interrupted(int r, struct err *e)
 	return 128 + sig;
 }
 
+/*
+ * A command without a terminal of its own is handed ours where a stream is one, and may leave it without echo or without
+ * Ctrl-C for whoever types there next. It is put back as it was.
+ */
+struct kept_terminal {
+	int fd; /* -1: no stream is a terminal */
+	struct termios settings;
+};
+
+static struct kept_terminal keep_terminal(void)
+{
+	struct kept_terminal k = {.fd = -1};
+
+	for (int fd = 0; fd < 3 && k.fd < 0; fd++)
+		if (tcgetattr(fd, &k.settings) == 0)
+			k.fd = fd;
+	return k;
+}
+
+static void restore_terminal(const struct kept_terminal *k)
+{
+	sigset_t background, before;
+	struct termios now = {0};
+
+	if (k->fd < 0 || tcgetattr(k->fd, &now) < 0 || memcmp(&now, &k->settings, sizeof(now)) == 0)
+		return;
+	/* Also from the background, where it would stop us. */
+	sigemptyset(&background);
+	sigaddset(&background, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &background, &before);
+	(void)tcsetattr(k->fd, TCSANOW, &k->settings);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int attend_start(struct sandbox *s, bool interactive, struct err *e)
 {
 	struct rt_relay relay = {
@@ -53,12 +90,14 @@ int attend_start(struct sandbox *s, bool interactive, struct err *e)
 		.interactive = interactive,
 		.forward_signals = true,
 	};
+	struct kept_terminal terminal = keep_terminal();
 	int status, r;
 
 	rt_relay_prepare(&relay);
 	r = rt_start(s, e);
 	if (r >= 0)
 		r = rt_relay_run(&relay, &status, e);
+	restore_terminal(&terminal);
 	if (r >= 0)
 		r = rt_finish(s, status, e);
 	return r < 0 ? r : proc_exit_code(status);
@@ -74,7 +113,9 @@ int attend_exec(struct sandbox *s, pid_t pid, int console, bool interactive, str
 		.forward_signals = true,
 		.is_exec = true,
 	};
+	struct kept_terminal terminal = keep_terminal();
 	int status, r = rt_relay_run(&relay, &status, e);
 
+	restore_terminal(&terminal);
 	return r < 0 ? r : proc_exit_code(status);
 }
