@@ -30,6 +30,8 @@ void iso_rootfs_done(struct iso_rootfs *r)
 	if (!r)
 		return;
 	free(r->path);
+	strv_free(r->layers);
+	free(r->upper);
 	if (r->fd > STDERR_FILENO)
 		close(r->fd);
 	*r = (struct iso_rootfs){.fd = -1};
@@ -140,7 +142,7 @@ int iso_rootfs_mount(const struct iso_rootfs *r, int *ret_fd, char ***ret_readon
 			rc = rootfs_throwaway(r, dir_fd, ret_fd, ret_readonly, e);
 			break;
 		case ISO_ROOTFS_LAYERS:
-			rc = err_unsupported(e, "layers are not mounted yet");
+			rc = rootfs_layers(r, dir_fd, ret_fd, e);
 			break;
 		}
 	}

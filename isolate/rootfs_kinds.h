@@ -15,5 +15,8 @@ int rootfs_throwaway(const struct iso_rootfs *r, int dir_fd, int *ret_fd, char *
  * what holds others cannot be covered. The directory's entries are bound one by one, read-only with all below them. */
 int rootfs_bound(int dir_fd, int *ret_fd, char ***ret_readonly, struct err *e);
 
+/* rootfs_layers.c: an overlay over r->layers, attached on dir_fd, which is empty. */
+int rootfs_layers(const struct iso_rootfs *r, int dir_fd, int *ret_fd, struct err *e);
+
 /* Is the host's `path` left out of a copy of its system: /proc, /sys, /dev, /run, or below? */
 bool rootfs_is_left_out(const char *path);

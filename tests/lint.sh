@@ -37,9 +37,14 @@ hypervisor/kvm_probe.c      path    open      /dev/kvm
 hypervisor/kvm_probe.c      path    openat    its cache file, looked at by descriptor before it is believed
 hypervisor/kernel_install.c path    openat    new files in a directory of ours, written as they come
 hypervisor/kvm_probe.c      exit    _exit     the child that runs the trial guest
+images/layer_dir_walk.c     path    openat    one plain component of a layer below a held directory, O_NOFOLLOW; where openat2(2) is forbidden
+images/layer_dir_walk.c     path    mkdirat   one plain component of a layer below a held directory
 isolate/command.c           path    open      the first line of the workload's script, inside its root, for the error text
 isolate/exec.c              path    fchdir    to the held root, before chroot(2)
 isolate/identity.c          path    fchdir    to the workload's working directory, which was opened and checked
+isolate/jail.c              path    open      the old root, held while it is left, and the new one
+isolate/jail.c              path    fchdir    pivot_root(2) works on the current directory
+isolate/jail.c              path    mount     makes the jail's own mount namespace private
 isolate/mountfd.c           path    open      finds what is held again by its own path; device and inode are compared
 isolate/mounts_classic.c    path    mount     kernels without the new mount calls; the target is named by descriptor
 isolate/namespace.c         path    open      namespaces by the operator's path or in /proc
@@ -48,6 +53,7 @@ isolate/pivot.c             path    mount     where pivot_root(2) is refused (a 
 isolate/pivot.c             path    open      the old root, held while it is left
 isolate/rootfs.c            path    open      the bundle's root directory: the operator's path
 isolate/rootfs.c            path    openat    its parents, to find the mount it is on
+isolate/rootfs_layers.c      path    mount     kernels that take lower layers only as one string; the target is named by descriptor
 isolate/rootfs_throwaway.c  path    open      the host's mount points, from mountinfo, to see which one shows
 isolate/spawn.c             exit    _exit     the children between clone3() and exec
 isolate/userns.c            exit    _exit     the child that works in another user namespace
@@ -221,6 +227,10 @@ FNR == 2 && $0 !~ /^\/\*/ {
 		finding("library", "libcgroup is for cgroups/: only it knows a cgroup version")
 	if (includes("nettle/") && FILENAME != "images/digest.c")
 		finding("library", "nettle is for images/digest.c alone: digests are made in one place")
+	if (includes("isa-l") && FILENAME != "images/inflate_gzip.c")
+		finding("library", "libisal is for images/inflate_gzip.c alone: only insula-layer links it")
+	if (includes("zstd\\.h") && FILENAME != "images/inflate_zstd.c")
+		finding("library", "libzstd is for images/inflate_zstd.c alone: only insula-layer links it")
 	if (includes("curl/"))
 		finding("library", "nothing links libcurl: a program that speaks to a registry is a process of its own")
 

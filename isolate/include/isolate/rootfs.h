@@ -28,6 +28,7 @@ struct iso_rootfs {
 	char **layers; /* owned strv of absolute directories, topmost first */
 	char *upper; /* owned; directory with the directories `diff` and `work`, which take the changes; NULL: a tmpfs
 			  takes them, and they are thrown away */
+	bool ephemeral; /* upper goes with the sandbox: nothing of it must survive a crash of the host */
 	uint64_t throwaway_bytes; /* size limit of the tmpfs; 0: the kernel's default of half the
 				     memory */
 };
