@@ -4,7 +4,7 @@
 
 # A step of a fixture that fails shows in the assertion after it.
 TEST_CFLAGS := $(ALL_CFLAGS) -Wno-unused-result $(foreach r,$(ROOMS),-I$(r)/include) -Itests/include
-TEST_LIBS   := -lcmocka
+TEST_LIBS   := -lcmocka $(LAYER_LIBS)
 
 UNIT_SRCS := $(wildcard tests/unit/*/test_*.c)
 UNIT_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT_SRCS))
@@ -30,7 +30,7 @@ $(INTEGRATION_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HARNESS_OBJS) $(
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(HARNESS_OBJS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(TEST_LIBS)
 
 # Small static programs that run inside sandboxes, and the floor of the benchmark.
-$(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(BUILD)/flags
+$(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h) $(BUILD)/flags
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(SYSROOT_FLAGS) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
@@ -94,12 +94,12 @@ fuzz-run: $(FUZZ_BINS)
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(BUILD) $(FUZZ_BINS)
 
 # They also look behind the public headers.
-$(BUILD)/obj/tests/fuzz/%.o: TEST_CFLAGS += -Ibase
+$(BUILD)/obj/tests/fuzz/%.o: TEST_CFLAGS += -Ibase -Iimages
 $(FUZZ_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
-		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS)
+		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(LAYER_LIBS)
 
 ## make check-aarch64 cross-build, and run the unit and container tests in an emulated aarch64 machine
 .PHONY: check-aarch64
