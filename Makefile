@@ -76,6 +76,8 @@ incs = $(foreach r,$(USES_$(1)),-I$(r)/include)
 # json-c in base, libseccomp and libcap in isolate, libcgroup in cgroups, nettle in images: nowhere else.
 PKGS := json-c libseccomp libcgroup nettle
 LIBS := $(shell $(PKGCONF_ENV) $(PKGCONF) --libs --static $(PKGS) 2>/dev/null) -lcap -lpthread
+# Decompression, for insula-layer and the tests of its parts. Debian 12 has libisal as a shared library only.
+LAYER_LIBS := -lzstd -lisal
 
 room_srcs = $(wildcard $(1)/*.c) $(if $(filter hypervisor,$(1)),$(wildcard hypervisor/*/*.c))
 MAINS := cli/insula.c cli/insula-oci.c $(wildcard runtime/programs/*.c)
@@ -121,6 +123,13 @@ $(patsubst runtime/programs/%.c,$(BUILD)/%,$(wildcard runtime/programs/*.c)): $(
 		$(BUILD)/obj/runtime/programs/%.o $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(link)
+# The one program with a dynamic linker: everything else that it uses is linked into it.
+ifneq ($(SANITIZE),1)
+$(BUILD)/insula-layer: LINK_STATIC := -pie
+$(BUILD)/insula-layer: LIBS := -Wl,-Bstatic $(LIBS) -lzstd -Wl,-Bdynamic -lisal
+else
+$(BUILD)/insula-layer: LIBS += $(LAYER_LIBS)
+endif
 $(BUILD)/insula-oci-vm: $(BUILD)/insula-oci
 	$(Q)ln -sf insula-oci $@
 
@@ -134,7 +143,7 @@ deps:
 
 ## make install       DESTDIR= PREFIX=  programs, helpers, guest kernel, man pages, completion
 .PHONY: install
-HELPERS := insula-vmm insula-mkguest insula-monitor
+HELPERS := insula-vmm insula-mkguest insula-monitor insula-layer
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/insula \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions

@@ -6,10 +6,10 @@ set -eu
 list() {
 	case $1 in
 	build) echo gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libcgroup-dev libjson-c-dev nettle-dev \
-		linux-libc-dev ca-certificates ;;
+		libisal-dev libzstd-dev linux-libc-dev ca-certificates ;;
 	# the engine, the file server, the guest kernel's unpacking and its modules' order; user namespaces of ordinary users
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod uidmap ;;
-	test) echo libcmocka-dev busybox-static cpio xz-utils clang clang-format libclang-rt-14-dev llvm ;;
+	test) echo libcmocka-dev busybox-static cpio xz-utils zstd umoci libarchive-tools clang clang-format libclang-rt-14-dev llvm ;;
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
 	bench) echo crun runc ;;

@@ -19,6 +19,8 @@
  *	store; the worker fills it in the form of an overlayfs lower directory mounted with "userxattr": whiteouts are
  *	character devices 0:0, an opaque directory has user.overlay.opaque = "y". The mode, owner, times and
  *	extended attributes of the layer's root entry go to `directory` itself; without such an entry it is 0755 0:0.
+ *	`directory` itself is opaque when the layer hides all below it; overlayfs looks for that everywhere but on the root
+ *	of a layer, so that the layers below are to be left out of the mount.
  *	Nothing is synchronised to disk: the store does that. `lock` keeps the lock of the
  *	temporary alive for as long as the worker is.
  * list: `archive` is a seekable regular file with an uncompressed tar. `records` is a pipe (see below).
@@ -49,6 +51,12 @@ struct img_worker_report {
 	uint64_t entries; /* extract, list: of the tar */
 	uint64_t bytes; /* extract, inflate: decompressed, all of the input; list: of the archive */
 	char diff_id[72]; /* extract: "sha256:" and 64 lower case digits; else "" */
+	/* extract: what the layer asks for and the directory has not */
+	uint64_t devices_left; /* nobody can make devices in a user namespace */
+	uint64_t
+		xattrs_left; /* overlayfs' own, of the host's policies, or not possible on its file system */
+	uint64_t owners_left; /* files of other ids, where there is one id only */
+	char note[256];       /* the first of them, for people; or "" */
 };
 _Static_assert(sizeof(struct img_worker_report) <= 4096, "a report must fit PIPE_BUF");
 
