@@ -145,7 +145,8 @@ static int mount_many(const struct inside *in, const struct iso_mount *m, struct
 	r = mountfd_attach(dir_fd, target_fd, e);
 	for (size_t i = 0; i < in->params->n_cgroup_mounts && r == 0; i++)
 		r = add_hierarchy(in, m, &in->params->cgroup_mounts[i], dir_fd, e);
-	if (r == 0 && ((attrs & MOUNT_ATTR_RDONLY) || !in->cgroupns))
+	if (r == 0 &&
+	    ((attrs & MOUNT_ATTR_RDONLY) || !in->cgroupns || in->params->n_cgroup_mounts == 0))
 		r = mountfd_set(dir_fd, false, MOUNT_ATTR_RDONLY, 0, 0, e);
 	if (r == 0 && m->propagation)
 		r = mountfd_spread(dir_fd, m->propagation, e);
@@ -158,8 +159,10 @@ int mounts_cgroup(const struct inside *in, const struct iso_mount *m, struct err
 
 	if (m->data)
 		return err_unsupported(e, "option '%s' of a cgroup mount", m->data);
+	/* Without a group of its own (an ordinary user to whom nothing is delegated) there is none to show, and
+	 * the caller's is not its business: an empty directory. */
 	if (p->n_cgroup_mounts == 0)
-		return err_unsupported(e, "a cgroup mount for a container without cgroups");
+		return mount_many(in, m, e);
 	if (p->n_cgroup_mounts == 1 && !*p->cgroup_mounts[0].name)
 		return mount_unified(in, m, &p->cgroup_mounts[0], e);
 	if (!STREQ(m->type, "cgroup2"))

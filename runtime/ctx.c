@@ -6,28 +6,62 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "caller.h"
 #include "runtime/runtime.h"
 
 #define ROOT_OF_ROOT "/run/insula"
 
-/* Root of the host, not only of a user namespace: the map of the first one is the identity over
- * all ids. */
-static bool is_real_root(void)
+/* What others could have put there, or could change, is not taken: with our state they would choose whom we
+ * signal. *ret_ok false: it is not there, or not ours alone. */
+static void check_private(const char *path, bool *ret_ok)
 {
-	_cleanup_free_ char *map = NULL;
-	unsigned inside, outside, count;
+	struct stat st;
 
-	if (geteuid() != 0)
-		return false;
-	if (path_read_file_at(AT_FDCWD, "/proc/self/uid_map", 4096, &map, NULL, NULL) < 0)
-		return true;
-	return sscanf(map, "%u %u %u", &inside, &outside, &count) != 3 ||
-	       (inside == 0 && outside == 0 && count == UINT32_MAX);
+	*ret_ok = lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+		  (st.st_mode & 077) == 0;
+}
+
+/* Without XDG_RUNTIME_DIR (su, cron, ssh with no login manager): the place that it would name, else a directory of our own in
+ * /tmp. That is made here and now: who has it is then settled, and the sticky bit of /tmp keeps it so. */
+static int fallback_root(char **ret, struct err *e)
+{
+	_cleanup_free_ char *run = NULL, *tmp = NULL;
+	struct stat st;
+	bool ok;
+	int r;
+
+	if (str_printf(&run, "/run/user/%u", (unsigned)geteuid()) < 0 ||
+	    str_printf(&tmp, "/tmp/insula-%u", (unsigned)geteuid()) < 0)
+		return err_nomem(e);
+	check_private(run, &ok);
+	if (ok)
+		return str_printf(ret, "%s/insula", run) < 0 ? err_nomem(e) : 0;
+	if (stat("/tmp", &st) < 0 || !S_ISDIR(st.st_mode) ||
+	    (st.st_uid != 0 && st.st_uid != geteuid()) ||
+	    ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))) {
+		err_invalid(e, "no safe directory for the state: XDG_RUNTIME_DIR is not set");
+		return err_hint(e, "log in through a session that sets it, or give --root");
+	}
+	r = path_mkdir_at(AT_FDCWD, tmp, 0700, e);
+	if (r < 0 && r != -EEXIST)
+		return err_wrap(e, "XDG_RUNTIME_DIR is not set; state directory");
+	err_clear(e);
+	check_private(tmp, &ok);
+	if (!ok) {
+		err_invalid(
+			e,
+			"XDG_RUNTIME_DIR is not set, and '%s' is not a private directory of ours",
+			tmp);
+		return err_hint(e, "remove it, set XDG_RUNTIME_DIR, or give --root");
+	}
+	*ret = TAKE_PTR(tmp);
+	return 0;
 }
 
 static int default_root(char **ret, struct err *e)
@@ -37,14 +71,12 @@ static int default_root(char **ret, struct err *e)
 	if (run && run[0] == '\0')
 		run = NULL;
 	/* The map matters only where there is a choice: one file less to read otherwise. */
-	if (geteuid() == 0 && (!run || is_real_root())) {
+	if (geteuid() == 0 && (!run || caller_is_hosts_root())) {
 		*ret = strdup(ROOT_OF_ROOT);
 		return *ret ? 0 : err_nomem(e);
 	}
-	if (!run) {
-		err_invalid(e, "no directory for the state: XDG_RUNTIME_DIR is not set");
-		return err_hint(e, "log in through a session that sets it, or give --root");
-	}
+	if (!run)
+		return fallback_root(ret, e);
 	if (run[0] != '/')
 		return err_invalid(e, "XDG_RUNTIME_DIR '%s' is not an absolute path", run);
 	return str_printf(ret, "%s/insula", run) < 0 ? err_nomem(e) : 0;

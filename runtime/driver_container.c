@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/sync.h"
+#include "caller.h"
 #include "isolate/sandbox.h"
 #include "sandbox.h"
 
@@ -57,6 +58,10 @@ static int container_plan(struct sandbox *s, struct err *e)
 	cg_limits_done(&s->plan.limits);
 	s->plan.limits = s->config.limits;
 	cg_limits_init(&s->config.limits);
+	/* Only the host's root can filter devices. Nobody else's sandbox can make a node of one: what it has
+	 * are nodes of the host that the caller may open himself. */
+	if (!caller_is_hosts_root())
+		s->plan.limits.n_devices = 0;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "default_paths.h"
 #include "oci_parse.h"
 #include "run_document.h"
+#include "run_userns.h"
 
 static void build_done(struct run_build *b)
 {
@@ -85,6 +86,8 @@ static int make_document(const struct run_build *b, struct json **ret, struct er
 	if (r == 0)
 		r = add_isolation(document, b, e);
 	if (r == 0)
+		r = run_user_namespace(b, document, RUN_USERNS_DEFAULT, e);
+	if (r == 0)
 		*ret = TAKE_PTR(document);
 	return r;
 }
@@ -92,11 +95,10 @@ static int make_document(const struct run_build *b, struct json **ret, struct er
 int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const char *id,
 		    struct json **ret, struct err *e)
 {
-	struct run_build b = {.request = r, .id = id, .rootfs.fd = -1};
+	struct run_build b = {.ctx = ctx, .request = r, .id = id, .rootfs.fd = -1};
 	const struct img_source from = {.directory = r->rootfs, .image = r->image};
 	int rc = 0;
 
-	(void)ctx;
 	if (r->network)
 		rc = vio_network_parse(r->network, &b.network, e);
 	else
@@ -104,8 +106,10 @@ int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const ch
 	if (rc == 0)
 		rc = img_rootfs_open(&from, IMG_FORM_DIRECTORY, &b.rootfs, e);
 	if (rc == 0)
-		rc = iso_user_resolve(b.rootfs.fd, r->user ? r->user : "0", &b.user, &b.home, e);
+		rc = run_user_self(&b, e);
 	if (rc == 0)
+		rc = iso_user_resolve(b.rootfs.fd, r->user ? r->user : "0", &b.user, &b.home, e);
+	if (rc >= 0)
 		rc = make_document(&b, ret, e);
 	build_done(&b);
 	return rc;

@@ -12,6 +12,7 @@
 
 /* What the parts are made from. */
 struct run_build {
+	struct rt_ctx *ctx; /* NULL in tests */
 	const struct rt_run_request *request;
 	const char *id;
 	struct img_rootfs rootfs;

@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "run_document.h"
+#include "run_userns.h"
 
 struct place {
 	const char *path;
@@ -112,6 +113,7 @@ struct hiding {
 	struct json *mounts, *masked_paths;
 	int rootfd;
 	char **destinations; /* of volumes, normalised */
+	bool ordinary;       /* for a caller who is not root */
 };
 
 static bool is_below(const char *path, const char *dir)
@@ -214,7 +216,8 @@ static int hide(struct hiding *h, const char *path, struct err *e)
 	if (is_given(h, path))
 		return 0;
 	r = look(h, path, &mode);
-	if (is_absent(r))
+	/* What an ordinary user cannot even reach, his sandbox cannot either. */
+	if (is_absent(r) || (r == -EACCES && h->ordinary))
 		return 0;
 	/* Whatever else keeps us from looking, hide it: a mask does no harm. */
 	if (r == 0 && S_ISDIR(mode) && holds_volume(h, path))
@@ -235,7 +238,7 @@ static int hide_matching(struct hiding *h, const char *pattern, struct err *e)
 	if (!dir)
 		return err_nomem(e);
 	fd = path_open_in_root(h->rootfd, dir, O_RDONLY | O_DIRECTORY, 0, e);
-	if (is_absent(fd)) {
+	if (is_absent(fd) || (fd == -EACCES && h->ordinary)) {
 		if (e)
 			err_clear(e);
 		return 0;
@@ -294,26 +297,86 @@ static int hide_homes(struct hiding *h, const struct iso_user *user, const char 
 	return r;
 }
 
-int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
-		  const struct rt_run_request *r, const struct iso_user *user, const char *home,
-		  struct err *e)
+static int take_destinations(struct hiding *h, const struct rt_run_request *r, struct err *e)
 {
-	_cleanup_strv_ char **destinations = NULL;
-	struct hiding h = {.mounts = mounts, .masked_paths = masked_paths, .rootfd = rootfd};
-	int rc;
-
 	for (size_t i = 0; i < r->n_volumes; i++) {
 		char *path;
 
 		if (path_normalize(r->volumes[i].destination, &path) < 0 ||
-		    strv_consume(&destinations, path) < 0)
+		    strv_consume(&h->destinations, path) < 0)
 			return err_nomem(e);
 	}
-	h.destinations = destinations;
-	rc = add_fresh_places(&h, e);
-	if (rc == 0)
-		rc = add_home(&h, user, home, e);
-	if (rc == 0)
-		rc = hide_homes(&h, user, home, e);
-	return rc < 0 ? rc : hide_secrets(&h, e);
+	return 0;
+}
+
+static int hide_for_root(struct hiding *h, const struct iso_user *user, const char *home,
+			 struct err *e)
+{
+	int r = add_fresh_places(h, e);
+
+	if (r == 0)
+		r = add_home(h, user, home, e);
+	if (r == 0)
+		r = hide_homes(h, user, home, e);
+	return r < 0 ? r : hide_secrets(h, e);
+}
+
+/* The caller's own home and working directory, and what is hidden of them. */
+static int show_own(struct hiding *h, const struct run_own *own, struct err *e)
+{
+	int r = run_own_mounts(own, h->mounts, e);
+
+	for (const struct run_secret *s = run_home_secrets; s->path && r == 0 && own->home_layer;
+	     s++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (str_printf(&path, "%s/%s", own->home, s->path) < 0)
+			return err_nomem(e);
+		r = hide(h, path, e);
+	}
+	return r;
+}
+
+static int hide_for_user(struct hiding *h, const struct iso_user *user, const char *home,
+			 struct err *e)
+{
+	_cleanup_(run_own_done) struct run_own own = {0};
+	size_t given = strv_len(h->destinations);
+	int r = run_own_find(home, &own, e);
+
+	if (r < 0)
+		return r;
+	/* As for a volume: what lies around it is hidden by an empty directory, before it. */
+	if ((own.cwd_layer && strv_push(&h->destinations, own.cwd) < 0) ||
+	    (own.home_layer && strv_push(&h->destinations, own.home) < 0))
+		return err_nomem(e);
+	r = add_fresh_places(h, e);
+	if (r == 0 && !own.home_layer)
+		r = add_home(h, user, home, e);
+	if (r == 0)
+		r = hide_homes(h, user, home, e);
+	if (r == 0)
+		r = hide_secrets(h, e);
+	/* What was asked for with -v alone counts in the home itself. */
+	while (strv_len(h->destinations) > given)
+		free(TAKE_PTR(h->destinations[strv_len(h->destinations) - 1]));
+	return r < 0 ? r : show_own(h, &own, e);
+}
+
+int run_hide_host(struct json *mounts, struct json *masked_paths, int rootfd,
+		  const struct rt_run_request *r, const struct iso_user *user, const char *home,
+		  struct err *e)
+{
+	struct hiding h = {.mounts = mounts,
+			   .masked_paths = masked_paths,
+			   .rootfd = rootfd,
+			   .ordinary = run_is_ordinary()};
+	int rc = take_destinations(&h, r, e);
+
+	if (rc == 0 && h.ordinary)
+		rc = hide_for_user(&h, user, home, e);
+	else if (rc == 0)
+		rc = hide_for_root(&h, user, home, e);
+	strv_free(h.destinations);
+	return rc;
 }

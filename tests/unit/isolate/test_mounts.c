@@ -248,7 +248,6 @@ static void refusals(void)
 		{"/file", "bind", "/etc", "bind", ENOTDIR, "mount '/etc' on '/file'", "file"},
 		{"/dir", "bind", "/etc/passwd", "bind", ENOTDIR, "mount '/etc/passwd' on '/dir'",
 		 "directory"},
-		{"/x", "cgroup", "cgroup", "ro", ENOTSUP, "without cgroups", ""},
 		{"/dir", NULL, NULL, "remount ro", EINVAL, "", "mount point"},
 		{"/loop", "tmpfs", "tmpfs", "", ELOOP, "", ""},
 	};
