@@ -31,6 +31,7 @@
 #include "base/fd.h"
 #include "base/proc.h"
 #include "runtime/runtime.h"
+#include "sandbox.h"
 
 /* Not among them: what job control is made of (TSTP, TTIN, TTOU) and what the kernel says to us
  * alone (CHLD, PIPE, URG, WINCH: some servers take the last for an order to end). */
@@ -100,6 +101,11 @@ static void add_signals(sigset_t *set, const int *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		sigaddset(set, v[i]);
+}
+
+void relay_forwarded_signals(sigset_t *set)
+{
+	add_signals(set, forwarded, ARRAY_SIZE(forwarded));
 }
 
 static sigset_t signals_of(const struct rt_relay *r)

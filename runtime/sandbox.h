@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "base/err.h"
@@ -67,6 +68,9 @@ void pid_file_remove(const char *path);
 
 /* console.c: hand the master of a terminal to whoever listens on an engine's console socket. */
 int console_send(int socket, int master, struct err *e);
+
+/* relay.c: add the signals that a command without a terminal gets as we get them. */
+void relay_forwarded_signals(sigset_t *set);
 
 /* helper_program.c: where a program of ours lies: beside ourselves, or where `make install` puts it. */
 int helper_program_find(const char *name, char **ret, struct err *e);
