@@ -41,6 +41,15 @@ static void undo_state(void *arg)
 		(void)state_dir_remove(&c->s->dir, NULL);
 }
 
+static void undo_storage(void *arg)
+{
+	struct creation *c = arg;
+	struct err failure = ERR_INIT;
+
+	if (c->dir_made && rt_storage_remove(c->ctx, c->s->state.storage, &failure) < 0)
+		log_error_value(&c->ctx->log, &failure);
+}
+
 static void undo_hooks(void *arg)
 {
 	struct creation *c = arg;
@@ -138,6 +147,10 @@ static int step_state(struct creation *c, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "save the configuration");
 	r = sandbox_save(s, RT_CREATING, e);
+	if (r == 0 && s->state.storage) {
+		undo_push(&s->undo, undo_storage, c);
+		r = rt_storage_create(c->ctx, s->state.storage, e);
+	}
 	return r < 0 ? r : run_files_make(c->request->files, c->request->n_files, e);
 }
 

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "creation.h"
+#include "oci_parse.h"
 #include "sandbox.h"
 #include "state_internal.h"
 
@@ -37,11 +38,13 @@ static int load_document(struct creation *c, struct err *e)
 static int load_bundle(struct creation *c, struct err *e)
 {
 	const char *bundle = c->request->bundle ? c->request->bundle : ".";
+	int r;
 
 	c->s->state.bundle = realpath(bundle, NULL);
 	if (!c->s->state.bundle)
 		return err_sys(e, errno, "bundle '%s'", bundle);
-	return oci_config_load(c->s->state.bundle, &c->s->config, e);
+	r = oci_config_load(c->s->state.bundle, &c->s->config, e);
+	return r < 0 ? r : oci_check_bundle_annotations(&c->s->config, e);
 }
 
 static int check_process(const struct creation *c, struct err *e)

@@ -210,6 +210,8 @@ static int remove_all(struct sandbox *s, struct err *e)
 	}
 	if (r == 0)
 		r = FAULT("delete-hooks", e);
+	if (r == 0 && s->state.storage)
+		r = rt_storage_remove(s->ctx, s->state.storage, e);
 	return r < 0 ? r : state_dir_remove(&s->dir, e);
 }
 

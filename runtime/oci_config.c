@@ -168,20 +168,10 @@ static int resolve_paths(struct oci_config *c, const char *bundle, struct err *e
 
 static int apply_annotations(struct oci_config *c, struct err *e)
 {
-	const char *rootfs = oci_annotation(c, ANNOTATION_ROOTFS);
 	int r = oci_read_landlock(oci_annotation(c, ANNOTATION_LANDLOCK), &c->isolation.landlock,
 				  e);
 
-	if (r < 0)
-		return r;
-	if (!rootfs || STREQ(rootfs, "directory"))
-		return 0;
-	if (!STREQ(rootfs, "throwaway"))
-		return err_invalid(
-			e, "annotations[\"%s\"]: '%s' is neither 'directory' nor 'throwaway'",
-			ANNOTATION_ROOTFS, rootfs);
-	c->isolation.rootfs.kind = ISO_ROOTFS_THROWAWAY;
-	return 0;
+	return r < 0 ? r : oci_read_rootfs_kind(c, &c->isolation.rootfs, e);
 }
 
 static int read_document(struct json *document, const char *bundle, struct oci_config *c,

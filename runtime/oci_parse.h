@@ -11,6 +11,16 @@
 /* "throwaway" or "directory": how root.path is used, see isolate/rootfs.h. `insula run --rootfs /`
  * asks for the former. */
 #define ANNOTATION_ROOTFS "org.insula.rootfs"
+/* "layers": an overlay over directories of the image store. Only in documents that `insula run` made: whoever may annotate an
+ * engine's container must not choose directories of the host. */
+#define ANNOTATION_LAYERS    "org.insula.rootfs.layers" /* JSON array of directories, topmost first */
+#define ANNOTATION_UPPER     "org.insula.rootfs.upper"     /* directory with diff and work */
+#define ANNOTATION_EPHEMERAL "org.insula.rootfs.ephemeral" /* "true": upper goes with the sandbox */
+
+/* oci_rootfs.c: what the annotations say of the root file system. */
+int oci_read_rootfs_kind(const struct oci_config *c, struct iso_rootfs *rootfs, struct err *e);
+/* Refuse, in a bundle, what only documents of our own may say. */
+int oci_check_bundle_annotations(const struct oci_config *c, struct err *e);
 
 int oci_read_process(const struct json_at *at, void *process, struct err *e);
 int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);      /* hooks[] */

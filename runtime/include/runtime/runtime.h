@@ -23,6 +23,8 @@ struct rt_ctx {
 	struct cg_host *cgroups; /* opened on first use by rt_cgroups(); owned */
 	bool systemd_cgroup;     /* refused by name for now */
 	char *owned_root;
+	char *store_path; /* of images and storage; owned; NULL until it is asked for: the default */
+	struct img_store *images; /* opened on first use by rt_images(); owned */
 };
 
 /* root NULL: the default, made from the environment. */
@@ -166,8 +168,8 @@ struct rt_run_request {
 	char *const *labels, *const *annotations;
 	const char *stop_signal;
 	int64_t stop_timeout_sec;
-	const char *
-		storage; /* the sandbox's own directory in the store (rt_storage_create()), or NULL */
+	const char *storage; /* the sandbox's own directory in the store (rt_storage_path()); NULL: it has none */
+	bool ephemeral;      /* --rm: nothing of it must survive a crash of the host */
 };
 
 /* Nothing asked for. */
@@ -188,13 +190,23 @@ int rt_run_document(struct rt_ctx *ctx, const struct rt_run_request *r, const ch
 
 struct img_store;
 
+/* Another place for the store than the default: an absolute or relative path, copied. Before its first use. */
+int rt_store_set(struct rt_ctx *ctx, const char *path, struct err *e);
+
 /* The caller's store, opened on first use: /var/lib/insula, or $XDG_DATA_HOME/insula. Borrowed from ctx. */
 int rt_images(struct rt_ctx *ctx, struct img_store **ret, struct err *e);
 
-/* STORE/sandboxes/ID with diff/ and work/ for the changes of a sandbox, volumes/ and its log. rt_delete()
- * removes what the state names; removing a missing one is no error. *ret_path: caller frees. */
-int rt_storage_create(struct rt_ctx *ctx, const char *id, char **ret_path, struct err *e);
-int rt_storage_remove(struct rt_ctx *ctx, const char *id, struct err *e);
+/* The ids of the images that sandboxes of this state root use. strv, caller frees. */
+int rt_images_in_use(struct rt_ctx *ctx, char ***ret, struct err *e);
+
+/* STORE/sandboxes/…/ID with diff/ and work/ for the changes of a sandbox, rootfs/ (where its root is mounted, in its own
+ * mount namespace) and volumes/. Only the name; rt_create() makes what rt_create_request.storage names, once the state
+ * says so, and rt_delete() removes it; so a storage without a state is a leftover (of a reboot), and removed by the next
+ * creation. *ret_path: caller frees. */
+int rt_storage_path(struct rt_ctx *ctx, const char *id, char **ret_path, struct err *e);
+int rt_storage_create(struct rt_ctx *ctx, const char *path, struct err *e);
+/* A missing one is no error. */
+int rt_storage_remove(struct rt_ctx *ctx, const char *path, struct err *e);
 
 /* ---- detached ---------------------------------------------------------------------------- */
 
