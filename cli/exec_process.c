@@ -11,7 +11,16 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-static int set_user(struct json *process, const struct exec_changes *c)
+/* In a user namespace with one group alone, which allows no others, those that came with a user's name fall
+ * away, as they do for the first process. */
+static bool can_have(const struct iso_id_maps *maps, uint32_t gid)
+{
+	uint32_t host;
+
+	return maps->n != 1 || maps->v[0].count != 1 || iso_id_to_host(maps, gid, &host) == 0;
+}
+
+static int set_user(struct json *process, const struct sandbox *s, const struct exec_changes *c)
 {
 	struct json *user = json_object_member(process, "user", true);
 	struct json *gids;
@@ -25,7 +34,8 @@ static int set_user(struct json *process, const struct exec_changes *c)
 	if (json_set(user, "additionalGids", gids) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->user->n_additional_gids; i++)
-		if (json_push(gids, json_new_u64(c->user->additional_gids[i])) < 0)
+		if (can_have(&s->config.isolation.gid_maps, c->user->additional_gids[i]) &&
+		    json_push(gids, json_new_u64(c->user->additional_gids[i])) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -105,7 +115,7 @@ int exec_process_json(const struct sandbox *s, const struct exec_changes *c, str
 		return err_nomem(e);
 	if (c->no_new_privileges && json_set(p, "noNewPrivileges", json_new_bool(true)) < 0)
 		return err_nomem(e);
-	if (c->user && set_user(p, c) < 0)
+	if (c->user && set_user(p, s, c) < 0)
 		return err_nomem(e);
 	r = c->caps ? add_caps(p, c->caps, e) : 0;
 	if (r >= 0 && c->env)

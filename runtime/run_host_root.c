@@ -326,8 +326,7 @@ static int show_own(struct hiding *h, const struct run_own *own, struct err *e)
 {
 	int r = run_own_mounts(own, h->mounts, e);
 
-	for (const struct run_secret *s = run_home_secrets; s->path && r == 0 && own->home_layer;
-	     s++) {
+	for (const struct run_secret *s = run_home_secrets; own->home && s->path && r == 0; s++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (str_printf(&path, "%s/%s", own->home, s->path) < 0)
@@ -342,16 +341,16 @@ static int hide_for_user(struct hiding *h, const struct iso_user *user, const ch
 {
 	_cleanup_(run_own_done) struct run_own own = {0};
 	size_t given = strv_len(h->destinations);
-	int r = run_own_find(home, &own, e);
+	int r = run_own_find(h->rootfd, &own, e);
 
 	if (r < 0)
 		return r;
 	/* As for a volume: what lies around it is hidden by an empty directory, before it. */
 	if ((own.cwd_layer && strv_push(&h->destinations, own.cwd) < 0) ||
-	    (own.home_layer && strv_push(&h->destinations, own.home) < 0))
+	    (own.home && strv_push(&h->destinations, own.home) < 0))
 		return err_nomem(e);
 	r = add_fresh_places(h, e);
-	if (r == 0 && !own.home_layer)
+	if (r == 0)
 		r = add_home(h, user, home, e);
 	if (r == 0)
 		r = hide_homes(h, user, home, e);

@@ -254,28 +254,39 @@ static int passwd_home(int rootfd, char **ret, struct err *e)
 	return r;
 }
 
-int run_user_self(struct run_build *b, struct err *e)
+/* $HOME, else what the passwd file says; NULL when neither is a home. */
+static int find_home(int rootfd, char **ret, struct err *e)
 {
 	_cleanup_free_ char *home = NULL;
 	const char *env = getenv("HOME");
 	int r;
 
-	if (!run_is_ordinary() || !b->rootfs.host_root || b->request->user)
-		return 0;
 	if (env && *env == '/' && path_normalize(env, &home) < 0)
 		return err_nomem(e);
 	if (!is_home(home)) {
 		free(TAKE_PTR(home));
-		r = passwd_home(b->rootfs.fd, &home, e);
+		r = passwd_home(rootfd, &home, e);
 		if (r < 0)
 			return r;
 	}
-	if (!is_home(home)) {
-		free(home);
+	*ret = is_home(home) ? TAKE_PTR(home) : NULL;
+	return 0;
+}
+
+int run_user_self(struct run_build *b, struct err *e)
+{
+	_cleanup_free_ char *home = NULL;
+	int r;
+
+	if (!run_is_ordinary() || !b->rootfs.host_root || b->request->user)
+		return 0;
+	r = find_home(b->rootfs.fd, &home, e);
+	if (r < 0)
+		return r;
+	if (!home)
 		home = strdup(HOMELESS);
-		if (!home)
-			return err_nomem(e);
-	}
+	if (!home)
+		return err_nomem(e);
 	b->user = (struct iso_user){.uid = geteuid(), .gid = getegid()};
 	b->home = TAKE_PTR(home);
 	return 1;
@@ -289,32 +300,51 @@ static int start_at(struct run_own *own, const char *path, struct err *e)
 	return own->cwd ? 0 : err_nomem(e);
 }
 
+/* Not where the caller stands: in his home. */
+static int start_at_home(struct run_own *own, const char *note, struct err *e)
+{
+	own->note = note;
+	return start_at(own, own->home ? own->home : "/", e);
+}
+
+/* Also by another way, through a bind mount. */
+static bool is_same(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
 static int find_cwd(struct run_own *own, struct err *e)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	enum place_kind kind;
 
-	if (!cwd || cwd[0] != '/') {
-		own->note =
-			"the working directory is gone; the sandbox starts in the home directory";
+	if (!cwd || cwd[0] != '/')
+		return start_at_home(
+			own,
+			"the working directory is gone; the sandbox starts in the home directory",
+			e);
+	if (own->home && is_same(cwd, own->home))
 		return start_at(own, own->home, e);
-	}
-	if (is_secret(cwd, own->home)) {
-		own->note = "the working directory is hidden from the sandbox, as keys and "
-			    "passwords are; "
-			    "it starts in the home directory (name it with -v to show it)";
-		return start_at(own, own->home, e);
-	}
+	if (own->home && is_secret(cwd, own->home))
+		return start_at_home(own,
+				     "the working directory is hidden from the sandbox, as keys "
+				     "and passwords are; "
+				     "it starts in the home directory (name it with -v to show it)",
+				     e);
 	if (find_place(cwd, &kind)) {
 		if (kind == PLACE_SYSTEM)
 			return start_at(own, cwd, e);
-		own->note = "the working directory is not in the sandbox, which has a fresh /proc, "
-			    "/sys, "
-			    "/dev and /run; it starts in the home directory";
-		return start_at(own, own->home, e);
+		return start_at_home(own,
+				     "the working directory is not in the sandbox, which has a "
+				     "fresh /proc, /sys, "
+				     "/dev and /run; it starts in the home directory",
+				     e);
 	}
 	/* What he cannot write to needs no layer where it is seen as it is. */
-	own->cwd_layer = !(own->home_layer && is_at_or_below(cwd, own->home)) &&
+	own->cwd_layer = !(own->home && is_at_or_below(cwd, own->home)) &&
 			 (is_in_fresh(cwd) || access(cwd, W_OK) == 0);
 	return start_at(own, cwd, e);
 }
@@ -322,7 +352,8 @@ static int find_cwd(struct run_own *own, struct err *e)
 void run_own_done(struct run_own *own)
 {
 	free(own->cwd);
-	own->cwd = NULL;
+	free(own->home);
+	own->cwd = own->home = NULL;
 }
 
 /* ---- layers ------------------------------------------------------------------------------------ */
@@ -368,26 +399,30 @@ static int has_mounts_below(const char *dir, bool *ret, struct err *e)
 	return 0;
 }
 
-int run_own_find(const char *home, struct run_own *ret, struct err *e)
+int run_own_find(int rootfd, struct run_own *ret, struct err *e)
 {
-	_cleanup_(run_own_done) struct run_own own = {.home = home};
+	_cleanup_(run_own_done) struct run_own own = {0};
 	bool home_locked = false, cwd_locked = false;
+	_cleanup_free_ char *home = NULL;
 	int r;
 
-	own.home_layer = is_home(home);
-	if (!own.home_layer)
-		own.note =
-			"this user has no home directory of his own; the sandbox has an empty one";
+	r = find_home(rootfd, &home, e);
+	if (r < 0)
+		return r;
+	/* As getcwd() names directories. */
+	own.home = home ? realpath(home, NULL) : NULL;
+	if (home && !own.home)
+		return err_sys(e, errno, "home directory '%s'", home);
 	r = find_cwd(&own, e);
-	if (r == 0 && own.home_layer)
-		r = has_mounts_below(home, &home_locked, e);
+	if (r == 0 && own.home)
+		r = has_mounts_below(own.home, &home_locked, e);
 	if (r == 0 && own.cwd_layer)
 		r = has_mounts_below(own.cwd, &cwd_locked, e);
 	if (r < 0)
 		return r;
 	own.locked = home_locked ? own.home : cwd_locked ? own.cwd : NULL;
 	*ret = own;
-	own.cwd = NULL;
+	own.cwd = own.home = NULL;
 	return 0;
 }
 
@@ -408,13 +443,13 @@ static int add_layer(const struct run_own *own, struct json *mounts, const char 
 
 int run_own_mounts(const struct run_own *own, struct json *mounts, struct err *e)
 {
-	bool cwd_first = own->cwd_layer && own->home_layer && is_at_or_below(own->home, own->cwd);
+	bool cwd_first = own->cwd_layer && own->home && is_at_or_below(own->home, own->cwd);
 	int r = 0;
 
 	/* The outer one first. */
 	if (cwd_first)
 		r = add_layer(own, mounts, own->cwd, e);
-	if (r == 0 && own->home_layer)
+	if (r == 0 && own->home)
 		r = add_layer(own, mounts, own->home, e);
 	if (r == 0 && own->cwd_layer && !cwd_first)
 		r = add_layer(own, mounts, own->cwd, e);

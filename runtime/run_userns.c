@@ -271,9 +271,12 @@ static int adapt_own_system(const struct run_build *b, struct json *document, st
 
 	if (!root || json_set(root, "readonly", json_new_bool(true)) < 0)
 		return err_nomem(e);
-	r = run_own_find(b->home, &own, e);
+	r = run_own_find(b->rootfs.fd, &own, e);
 	if (r < 0)
 		return r;
+	if (!own.home && b->ctx)
+		log_to(&b->ctx->log, LOG_LEVEL_WARNING,
+		       "this user has no home directory of his own; the sandbox has an empty one");
 	if (own.note && b->ctx)
 		log_to(&b->ctx->log, LOG_LEVEL_WARNING, "%s", own.note);
 	if (own.locked && b->ctx)

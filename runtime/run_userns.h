@@ -45,15 +45,14 @@ int run_user_namespace(const struct run_build *b, struct json *document, enum ru
 
 /* run_own_places.c: the caller's own home and working directory in the host's own system. */
 struct run_own {
-	const char *home; /* borrowed */
-	bool home_layer;  /* it is there, and gets a throwaway layer; else the home is made fresh */
-	char *cwd;        /* owned; where the sandbox starts */
-	bool cwd_layer;   /* it gets a layer of its own */
+	char *home; /* owned; the caller's, symlinks resolved, whoever the process is; or NULL */
+	char *cwd;  /* owned; where the sandbox starts */
+	bool cwd_layer; /* it gets a layer of its own */
 	const char
 		*locked; /* borrowed: the first of them that can only be shown read-only, or NULL */
 	const char *note; /* static: what was not as one would expect, or NULL */
 };
-int run_own_find(const char *home, struct run_own *ret, struct err *e);
+int run_own_find(int rootfd, struct run_own *ret, struct err *e);
 void run_own_done(struct run_own *own);
 
 /* Mounts of the layers, appended to `mounts`. */
