@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "output.h"
 #include "runtime/features.h"
+#include "runtime/seccomp_default.h"
 #include "runtime/support.h"
 
 /* Commands that take an id and nothing else. */
@@ -252,12 +253,15 @@ int oci_spec(struct cli *cli, int argc, char **argv, struct err *e)
 }
 
 struct features_opts {
-	bool markdown;
+	bool markdown, seccomp;
 };
 
 static const struct opt features_opts[] = {
 	{"markdown", 0, OPT_FLAG, NULL, "print docs/oci-support.md: each field and verb, per kind",
 	 offsetof(struct features_opts, markdown)},
+	{"seccomp-markdown", 0, OPT_FLAG, NULL,
+	 "print docs/seccomp.md: the default filter, call by call",
+	 offsetof(struct features_opts, seccomp)},
 };
 const struct opt_table oci_features_options = OPT_TABLE(features_opts);
 
@@ -270,7 +274,9 @@ int oci_features(struct cli *cli, int argc, char **argv, struct err *e)
 	if (r >= 0)
 		r = command_words(cli, argc, first, 0, 0, e);
 	if (r >= 0)
-		r = o.markdown ? support_write_markdown(&text, e) : rt_features_json(&text, e);
+		r = o.markdown  ? support_write_markdown(&text, e)
+		    : o.seccomp ? rt_seccomp_markdown(&text, e)
+				: rt_features_json(&text, e);
 	if (r < 0)
 		return r;
 	printf("%s\n", text);

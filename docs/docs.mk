@@ -13,7 +13,8 @@ $(BUILD)/man/insula-vmm.1: docs/man/insula-vmm.1
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $< $@
 
-## make docs          write docs/oci-support.md from the support table
+## make docs          write docs/oci-support.md and docs/seccomp.md from their tables
 .PHONY: docs
 docs: $(BUILD)/insula-oci
 	$(Q)$(BUILD)/insula-oci features --markdown > docs/oci-support.md
+	$(Q)$(BUILD)/insula-oci features --seccomp-markdown > docs/seccomp.md

@@ -60,6 +60,8 @@ test:
 test-all: tests guest faults
 	$(Q)$(BUILD)/insula-oci features --markdown | cmp - docs/oci-support.md || \
 		{ echo "docs/oci-support.md is stale: run 'make docs'" >&2; exit 1; }
+	$(Q)$(BUILD)/insula-oci features --seccomp-markdown | cmp - docs/seccomp.md || \
+		{ echo "docs/seccomp.md is stale: run 'make docs'" >&2; exit 1; }
 	$(Q)tests/run.sh $(UNIT_BINS) $(INTEGRATION_BINS)
 
 # The same programs with fault points (base/fault.h), for the tests that make each step fail.

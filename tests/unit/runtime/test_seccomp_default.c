@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -222,6 +223,58 @@ static void test_families(void **state)
 		fail_msg("family %d", WEXITSTATUS(status) - 1);
 }
 
+/* A pair of a family that is not let through would load its module before the kernel says that it has no pairs. */
+static void try_pairs(const void *arg)
+{
+	int pair[2];
+
+	(void)arg;
+	for (int family = 0; family < 64; family++) {
+		long r = syscall(SYS_socketpair, family, 15, 0, pair);
+
+		if (r >= 0 || errno != (family == AF_UNIX ? EINVAL : EOPNOTSUPP))
+			_exit(family + 1);
+	}
+	_exit(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 ? 100 : 0);
+}
+
+static void test_pairs(void **state)
+{
+	int status;
+
+	(void)state;
+	status = run_filtered(usual_caps, try_pairs, NULL);
+	if (status != 0)
+		fail_msg("family %d", WEXITSTATUS(status) - 1);
+}
+
+/* Every number of 16 bits, with single bits of the other 48 set: the two and no other, whatever the upper half, which the
+ * kernel does not look at. */
+static void try_ioctls(const void *arg)
+{
+	static const uint64_t upper[] = {0,          1u << 16,   1u << 30,       1u << 31,
+					 1ull << 32, 1ull << 63, 0xffffull << 48};
+
+	(void)arg;
+	for (size_t i = 0; i < COUNT(upper); i++) {
+		for (uint64_t low = 0; low < 1u << 16; low++) {
+			uint64_t number = upper[i] | low;
+			bool want = (uint32_t)number == TIOCSTI || (uint32_t)number == TIOCLINUX;
+
+			if (syscall(SYS_ioctl, -1, number, 0) >= 0 ||
+			    errno != (want ? EPERM : EBADF))
+				_exit(1);
+		}
+	}
+	_exit(0);
+}
+
+static void test_ioctls(void **state)
+{
+	(void)state;
+	assert_int_equal(run_filtered(usual_caps, try_ioctls, NULL), 0);
+}
+
 /* With its capability a call reaches the kernel, which answers for itself: the arguments are such
  * that it fails, and not by EPERM or ENOSYS. */
 static void test_capabilities_open_calls(void **state)
@@ -360,6 +413,8 @@ int main(void)
 		cmocka_unit_test(test_compiles_elsewhere),
 		cmocka_unit_test(test_refused_calls),
 		cmocka_unit_test(test_families),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_ioctls),
 		cmocka_unit_test(test_capabilities_open_calls),
 		cmocka_unit_test(test_ordinary_calls),
 		cmocka_unit_test(test_ordinary_programs),
