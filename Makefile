@@ -79,14 +79,20 @@ LIBS := $(shell $(PKGCONF_ENV) $(PKGCONF) --libs --static $(PKGS) 2>/dev/null) -
 # Decompression, for insula-layer and the tests of its parts. Debian 12 has libisal as a shared library only.
 LAYER_LIBS := -lzstd -lisal
 
-room_srcs = $(wildcard $(1)/*.c) $(if $(filter hypervisor,$(1)),$(wildcard hypervisor/*/*.c))
-MAINS := cli/insula.c cli/insula-oci.c $(wildcard runtime/programs/*.c)
+# Our own VMM is for x86-64; what of it knows that processor or KVM's x86 interface is left out elsewhere.
+X86_ONLY := $(wildcard hypervisor/kvm/x86_*.c) runtime/programs/insula-kvm.c \
+	$(addprefix hypervisor/kvm/,machine.c vcpu.c devices.c process.c)
+NOT_HERE := $(if $(filter x86_64,$(ARCH)),,$(X86_ONLY))
+
+room_srcs = $(filter-out $(NOT_HERE),$(wildcard $(1)/*.c) $(if $(filter hypervisor,$(1)),$(wildcard hypervisor/*/*.c)))
+HELPER_MAINS := $(filter-out $(NOT_HERE),$(wildcard runtime/programs/*.c))
+MAINS := cli/insula.c cli/insula-oci.c $(HELPER_MAINS)
 ROOM_ARCHIVES := $(foreach r,$(ROOMS),$(BUILD)/lib$(r).a)
 # Link order: users before used.
 LINK_ARCHIVES := $(foreach r,cli runtime vio hypervisor images cgroups isolate base,$(BUILD)/lib$(r).a)
 
 PROGRAMS := $(BUILD)/insula $(BUILD)/insula-oci
-PROGRAMS += $(patsubst runtime/programs/%.c,$(BUILD)/%,$(wildcard runtime/programs/*.c))
+PROGRAMS += $(patsubst runtime/programs/%.c,$(BUILD)/%,$(HELPER_MAINS))
 
 .PHONY: all
 ## make               build the programs
@@ -119,16 +125,16 @@ $(BUILD)/insula: ALL_LDFLAGS += -Wl,--no-warnings
 $(BUILD)/insula $(BUILD)/insula-oci: $(BUILD)/%: $(BUILD)/obj/cli/%.o $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(link)
-$(patsubst runtime/programs/%.c,$(BUILD)/%,$(wildcard runtime/programs/*.c)): $(BUILD)/%: \
+$(patsubst runtime/programs/%.c,$(BUILD)/%,$(HELPER_MAINS)): $(BUILD)/%: \
 		$(BUILD)/obj/runtime/programs/%.o $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(link)
 # The one program with a dynamic linker: everything else that it uses is linked into it.
 ifneq ($(SANITIZE),1)
-$(BUILD)/insula-layer: LINK_STATIC := -pie
-$(BUILD)/insula-layer: LIBS := -Wl,-Bstatic $(LIBS) -lzstd -Wl,-Bdynamic -lisal
+$(BUILD)/insula-layer: private LINK_STATIC := -pie
+$(BUILD)/insula-layer: private LIBS := -Wl,-Bstatic $(LIBS) -lzstd -Wl,-Bdynamic -lisal
 else
-$(BUILD)/insula-layer: LIBS += $(LAYER_LIBS)
+$(BUILD)/insula-layer: private LIBS += $(LAYER_LIBS)
 endif
 $(BUILD)/insula-oci-vm: $(BUILD)/insula-oci
 	$(Q)ln -sf insula-oci $@
@@ -143,7 +149,7 @@ deps:
 
 ## make install       DESTDIR= PREFIX=  programs, helpers, guest kernel, man pages, completion
 .PHONY: install
-HELPERS := insula-vmm insula-mkguest insula-monitor insula-layer
+HELPERS := insula-vmm insula-mkguest $(if $(NOT_HERE),,insula-kvm) insula-monitor insula-layer insula-init
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/insula \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions

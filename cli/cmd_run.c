@@ -7,6 +7,7 @@
 #include "attend.h"
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "cidfile.h"
 #include "people.h"
 #include "run_detached.h"
 #include "run_options.h"
@@ -21,46 +22,91 @@ static int explain(struct cli *cli, struct rt_create_request *c, struct err *e)
 	return r;
 }
 
+/* Create, start, stay. The exit code, or a negative errno: then the sandbox is gone again. */
+static int run_attended(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,
+			struct err *e)
+{
+	_cleanup_sandbox_ struct sandbox *s = NULL;
+	int r;
+
+	attend_hold();
+	r = rt_create(&cli->ctx, c, &s, e);
+	if (r < 0)
+		return attend_interrupted(r, e);
+	r = cidfile_write(o->cidfile, c->id, e);
+	if (r >= 0)
+		r = attend_start(s, o->interactive, e);
+	/* One whose command never ran is of no use to anybody, named or not. */
+	if (o->remove || r < 0) {
+		struct err ignored = ERR_INIT;
+		int d = rt_delete(&cli->ctx, c->id, true, r < 0 ? &ignored : e);
+
+		if (r >= 0 && d < 0)
+			return d;
+	}
+	return attend_interrupted(r, e);
+}
+
+static int run_in_background(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,
+			     struct err *e)
+{
+	int r = run_detached(cli, o, c, false, e);
+
+	return r < 0 ? r : cidfile_write(o->cidfile, c->id, e);
+}
+
+/* All that can be found wrong was: now things are made, and others are replaced. */
+static int run_checked(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,
+		       struct err *e)
+{
+	int r = cidfile_reserve(o->cidfile, e);
+
+	if (r < 0) {
+		json_free(TAKE_PTR(c->document));
+		return r;
+	}
+	if (o->replace)
+		r = rt_delete(&cli->ctx, c->id, true, e);
+	if (r < 0)
+		json_free(TAKE_PTR(c->document));
+	else
+		r = o->detach ? run_in_background(cli, o, c, e) : run_attended(cli, o, c, e);
+	if (r < 0)
+		cidfile_remove(o->cidfile);
+	return r;
+}
+
 static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_request *request,
 	       struct err *e)
 {
 	char id[13];
-	_cleanup_sandbox_ struct sandbox *s = NULL;
 	_cleanup_close_ int null = o->interactive ? -1 : path_open_null(e);
+	struct rt_file *files = NULL;
 	struct rt_create_request c = {
 		.id = request->name ? request->name : (rt_new_id(id), id),
 		.driver = request->driver,
 		.io = {{null, -1, -1}, -1, 0},
 		.name = request->name,
-		.labels = o->labels,
+		.labels = request->labels,
 		.ephemeral = o->remove,
-		.stop_timeout_sec = -1,
+		.stop_signal = rt_run_stop_signal(request),
+		.stop_timeout_sec = request->stop_timeout_sec,
 	};
 	int r;
 
 	if (!o->interactive && null < 0)
 		return null;
 	r = rt_run_document(&cli->ctx, request, c.id, &c.document, e);
-	if (r < 0)
+	if (r >= 0)
+		r = rt_run_files(&cli->ctx, request, c.id, &files, &c.n_files, e);
+	if (r < 0) {
+		json_free(c.document);
 		return r;
-	if (o->explain)
-		return explain(cli, &c, e);
-	if (o->detach)
-		return run_detached(cli, o, &c, false, e);
-	attend_hold();
-	r = rt_create(&cli->ctx, &c, &s, e);
-	if (r < 0)
-		return attend_interrupted(r, e);
-	r = attend_start(s, o->interactive, e);
-	/* One whose command never ran is of no use to anybody, named or not. */
-	if (o->remove || r < 0) {
-		struct err ignored = ERR_INIT;
-		int d = rt_delete(&cli->ctx, c.id, true, r < 0 ? &ignored : e);
-
-		if (r >= 0 && d < 0)
-			return d;
 	}
-	return attend_interrupted(r, e);
+	c.files = files;
+	r = o->explain ? explain(cli, &c, e) : run_checked(cli, o, &c, e);
+	rt_files_free(files, c.n_files);
+	return r;
 }
 
 int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
@@ -75,7 +121,9 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	if (r >= 0)
 		r = run_opts_check(&o, argc, argv, first, e);
 	if (r >= 0)
-		r = run_parts_take(&o, &parts, e);
+		r = run_parts_take(&cli->ctx, &o, &parts, e);
+	if (r >= 0)
+		r = run_check_platform(o.platform, NULL, e);
 	if (r >= 0) {
 		run_request_fill(&o, &parts, argv + first, &request);
 		r = run(cli, &o, &request, e);

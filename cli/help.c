@@ -35,6 +35,8 @@ static void print_options(const struct opt_table *t)
 	for (size_t i = 0; i < n; i++) {
 		if (is_refused(&v[i]))
 			any_refused = true;
+		else if (v[i].kind == OPT_HEADING)
+			printf("%s%s:\n", i ? "\n" : "", v[i].name);
 		else
 			print_option(&v[i]);
 	}
@@ -76,7 +78,7 @@ void help_print_command(const struct program *p, const struct command *c)
 	if (c->details)
 		printf("\n%s\n", c->details);
 	if (c->opts) {
-		printf("\nFlags:\n");
+		printf("\n%s", c->opts->n && c->opts->v[0].kind == OPT_HEADING ? "" : "Flags:\n");
 		print_options(c->opts);
 	}
 }
@@ -108,6 +110,12 @@ static void print_man_options(const struct opt_table *t)
 	for (size_t i = 0; t && i < t->n; i++) {
 		if (is_refused(&v[i]))
 			continue;
+		if (v[i].kind == OPT_HEADING) {
+			printf(".PP\n.I ");
+			print_roff(v[i].name);
+			printf("\n");
+			continue;
+		}
 		printf(".TP\n.B ");
 		if (v[i].letter)
 			printf("\\-%c, ", v[i].letter);
@@ -175,7 +183,7 @@ void help_print_completion(const struct program *p)
 			continue;
 		printf("\t%s) words='--help", c->name);
 		for (size_t k = 0; c->opts && k < c->opts->n; k++)
-			if (!is_refused(&c->opts->v[k]))
+			if (!is_refused(&c->opts->v[k]) && c->opts->v[k].kind != OPT_HEADING)
 				printf(" --%s", c->opts->v[k].name);
 		printf("';;\n");
 	}

@@ -28,6 +28,7 @@ static bool takes_value(const struct opt *o)
 	case OPT_FLAG:
 	case OPT_REFUSED:
 	case OPT_HARMLESS:
+	case OPT_HEADING:
 		return false;
 	case OPT_STRING:
 	case OPT_LIST:
@@ -35,6 +36,8 @@ static bool takes_value(const struct opt *o)
 	case OPT_CPUS:
 	case OPT_NUMBER:
 	case OPT_SIGNED:
+	case OPT_INTEGER:
+	case OPT_SIZE_SIGNED:
 	case OPT_REFUSED_VALUE:
 		return true;
 	}
@@ -64,7 +67,12 @@ static int store_number(const struct parser *p, const struct opt *o, const char 
 	uint64_t u = 0;
 	int64_t i = 0;
 
+	if (o->kind == OPT_SIZE_SIGNED && STREQ(value, "-1")) {
+		*out = -1;
+		return 0;
+	}
 	switch (o->kind) {
+	case OPT_SIZE_SIGNED:
 	case OPT_SIZE:
 		if (parse_size(value, &u) < 0 || u > INT64_MAX || u == 0)
 			return bad_value(p, o, value, "a size such as 512m or 2g");
@@ -82,12 +90,18 @@ static int store_number(const struct parser *p, const struct opt *o, const char 
 			return bad_value(p, o, value, "a number (-1: no limit)");
 		*out = i;
 		return 0;
+	case OPT_INTEGER:
+		if (parse_i64(value, &i) < 0)
+			return bad_value(p, o, value, "a number");
+		*out = i;
+		return 0;
 	case OPT_FLAG:
 	case OPT_STRING:
 	case OPT_LIST:
 	case OPT_REFUSED:
 	case OPT_REFUSED_VALUE:
 	case OPT_HARMLESS:
+	case OPT_HEADING:
 		return -EINVAL;
 	}
 	*out = (int64_t)u;
@@ -108,12 +122,16 @@ static int store(const struct parser *p, const struct opt *o, const char *value)
 	case OPT_CPUS:
 	case OPT_NUMBER:
 	case OPT_SIGNED:
+	case OPT_INTEGER:
+	case OPT_SIZE_SIGNED:
 		return store_number(p, o, value);
 	case OPT_REFUSED:
 	case OPT_REFUSED_VALUE:
 		return err_unsupported(p->e, "--%s is not supported yet: %s", o->name, o->help);
 	case OPT_HARMLESS:
 		return 0;
+	case OPT_HEADING:
+		break;
 	}
 	return -EINVAL;
 }
@@ -140,7 +158,8 @@ static int unknown_long(const struct parser *p, const char *name)
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->table->n && n < ARRAY_SIZE(known); i++)
-		known[n++] = p->table->v[i].name;
+		if (p->table->v[i].kind != OPT_HEADING)
+			known[n++] = p->table->v[i].name;
 	const char *near = opt_nearest(name, known, n);
 
 	err_invalid(p->e, "unknown flag --%s", name);
@@ -151,7 +170,8 @@ static int unknown_long(const struct parser *p, const char *name)
 static const struct opt *find_long(const struct opt_table *t, const char *name, size_t len)
 {
 	for (size_t i = 0; i < t->n; i++)
-		if (strlen(t->v[i].name) == len && memcmp(t->v[i].name, name, len) == 0)
+		if (t->v[i].kind != OPT_HEADING && strlen(t->v[i].name) == len &&
+		    memcmp(t->v[i].name, name, len) == 0)
 			return &t->v[i];
 	return NULL;
 }
@@ -186,9 +206,31 @@ static int take_long(const struct parser *p, int argc, char **argv, int *i)
 	return store(p, o, argv[++*i]);
 }
 
+bool opt_is_known(const struct opt_table *table, const char *word)
+{
+	if (word[0] != '-' || word[1] == '\0')
+		return false;
+	if (word[1] != '-')
+		return find_letter(table, word[1]) != NULL;
+	return find_long(table, word + 2, strcspn(word + 2, "="));
+}
+
+/* "-rm" is hardly -r and -m, nor is "-env" a variable called "nv". */
+static int check_dash(const struct parser *p, const char *word, struct err *e)
+{
+	size_t n = strcspn(word + 1, "=");
+
+	if (n < 2 || !find_long(p->table, word + 1, n))
+		return 0;
+	err_invalid(e, "'%s': a flag of more than a letter takes two dashes", word);
+	return err_hint(e, "did you mean -%s?", word);
+}
+
 /* "-it", "-m64m", "-m 64m". */
 static int take_letters(const struct parser *p, int argc, char **argv, int *i)
 {
+	if (check_dash(p, argv[*i], p->e) < 0)
+		return -EINVAL;
 	for (const char *c = argv[*i] + 1; *c; c++) {
 		const struct opt *o = find_letter(p->table, *c);
 		int r;

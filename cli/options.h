@@ -19,9 +19,12 @@ enum opt_kind {
 	OPT_CPUS,          /* int64_t millionths of a CPU, "0.5" */
 	OPT_NUMBER,        /* int64_t ≥ 0 */
 	OPT_SIGNED,        /* int64_t; -1 is no limit */
+	OPT_INTEGER,       /* int64_t of either sign */
+	OPT_SIZE_SIGNED,   /* int64_t bytes; -1 is no limit */
 	OPT_REFUSED,       /* known, takes no value, not done: `help` says why */
 	OPT_REFUSED_VALUE, /* the same for an option with a value */
 	OPT_HARMLESS,      /* accepted because it asks for what we do anyway: `help` says what */
+	OPT_HEADING,       /* no option: `name` is a heading of the help for what follows */
 };
 
 struct opt {
@@ -53,3 +56,6 @@ int opt_parse(const struct opt_table *table, int argc, char **argv, bool stop_at
 
 /* The name of the nearest known word for a mistyped one, or NULL when nothing is near. */
 const char *opt_nearest(const char *word, const char *const *known, size_t n);
+
+/* Is the word ("--rm", "--name=x", "-it") an option of the table? */
+bool opt_is_known(const struct opt_table *table, const char *word);

@@ -52,12 +52,29 @@ static int who_parse(const char *s, const char *kind, struct who *ret, struct er
 	return 0;
 }
 
+/* Where the two files come from: a root directory, or read already. */
+struct db {
+	int rootfd; /* -1: the texts, which are NULL where there is no such file */
+	const char *passwd, *group;
+};
+
+static int db_copy(const char *text, const char *path, char **ret, struct err *e)
+{
+	if (!text)
+		return err_sys(e, ENOENT, "open '%s'", path);
+	*ret = strdup(text);
+	return *ret ? 0 : err_nomem(e);
+}
+
 /* The whole file. An image decides what is there, so only a regular file of sane size is read. */
-static int db_read(int rootfd, const char *path, char **ret, struct err *e)
+static int db_read(const struct db *db, const char *path, char **ret, struct err *e)
 {
 	_cleanup_close_ int fd = -EBADF;
+	int rootfd = db->rootfd;
 	struct stat st;
 
+	if (rootfd < 0)
+		return db_copy(STREQ(path, "etc/passwd") ? db->passwd : db->group, path, ret, e);
 	fd = path_open_in_root(rootfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, e);
 	if (fd < 0)
 		return fd;
@@ -138,13 +155,13 @@ static int passwd_search(char *text, const struct who *w, struct found *ret, str
 	return 0;
 }
 
-static int find_user(int rootfd, const struct who *w, struct found *ret, struct err *e)
+static int find_user(const struct db *db, const struct who *w, struct found *ret, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	int r;
 
 	ret->uid = w->id;
-	r = db_read(rootfd, "etc/passwd", &text, w->name ? e : NULL);
+	r = db_read(db, "etc/passwd", &text, w->name ? e : NULL);
 	if (r < 0) {
 		return w->name ? r : 0;
 	}
@@ -158,7 +175,7 @@ static int find_user(int rootfd, const struct who *w, struct found *ret, struct 
 	return 0;
 }
 
-static int find_group(int rootfd, const struct who *w, uint32_t *ret, struct err *e)
+static int find_group(const struct db *db, const struct who *w, uint32_t *ret, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	char *f[FIELDS_MAX], *cursor;
@@ -168,7 +185,7 @@ static int find_group(int rootfd, const struct who *w, uint32_t *ret, struct err
 		*ret = w->id;
 		return 0;
 	}
-	r = db_read(rootfd, "etc/group", &text, e);
+	r = db_read(db, "etc/group", &text, e);
 	if (r < 0)
 		return err_wrap(e, "look up group '%s'", w->name);
 	for (cursor = text; db_next(&cursor, f);) {
@@ -213,7 +230,7 @@ static int gids_add(uint32_t **gids, size_t *n, uint32_t gid, struct err *e)
 }
 
 /* A group file that is missing or unusable gives no groups: less rights, not more. */
-static int find_memberships(int rootfd, const char *user, uint32_t **ret, size_t *ret_n,
+static int find_memberships(const struct db *db, const char *user, uint32_t **ret, size_t *ret_n,
 			    struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
@@ -222,7 +239,7 @@ static int find_memberships(int rootfd, const char *user, uint32_t **ret, size_t
 	size_t n = 0;
 	uint32_t gid;
 
-	if (db_read(rootfd, "etc/group", &text, NULL) < 0)
+	if (db_read(db, "etc/group", &text, NULL) < 0)
 		return 0;
 	for (cursor = text; db_next(&cursor, f);) {
 		int r;
@@ -238,7 +255,8 @@ static int find_memberships(int rootfd, const char *user, uint32_t **ret, size_t
 	return 0;
 }
 
-static int resolve(int rootfd, char *spec, struct iso_user *ret, struct found *found, struct err *e)
+static int resolve(const struct db *db, char *spec, struct iso_user *ret, struct found *found,
+		   struct err *e)
 {
 	struct who user, group;
 	char *colon = strchr(spec, ':');
@@ -250,21 +268,21 @@ static int resolve(int rootfd, char *spec, struct iso_user *ret, struct found *f
 	if (r == 0 && colon)
 		r = who_parse(colon + 1, "group", &group, e);
 	if (r == 0)
-		r = find_user(rootfd, &user, found, e);
+		r = find_user(db, &user, found, e);
 	if (r < 0)
 		return r;
 	ret->uid = found->uid;
 	ret->gid = found->gid;
 	if (colon)
-		return find_group(rootfd, &group, &ret->gid, e);
+		return find_group(db, &group, &ret->gid, e);
 	if (found->name)
-		return find_memberships(rootfd, found->name, &ret->additional_gids,
+		return find_memberships(db, found->name, &ret->additional_gids,
 					&ret->n_additional_gids, e);
 	return 0;
 }
 
-int iso_user_resolve(int rootfd, const char *spec, struct iso_user *user, char **ret_home,
-		     struct err *e)
+static int resolve_all(const struct db *db, const char *spec, struct iso_user *user,
+		       char **ret_home, struct err *e)
 {
 	_cleanup_(found_done) struct found found = {0};
 	_cleanup_free_ char *text = strdup(spec), *home = NULL;
@@ -273,7 +291,7 @@ int iso_user_resolve(int rootfd, const char *spec, struct iso_user *user, char *
 
 	if (!text)
 		return err_nomem(e);
-	r = resolve(rootfd, text, &out, &found, e);
+	r = resolve(db, text, &out, &found, e);
 	if (r < 0)
 		return err_wrap(e, "user '%s'", spec);
 	home = strdup(found.home ?: "/");
@@ -289,4 +307,20 @@ int iso_user_resolve(int rootfd, const char *spec, struct iso_user *user, char *
 	if (ret_home)
 		*ret_home = TAKE_PTR(home);
 	return 0;
+}
+
+int iso_user_resolve(int rootfd, const char *spec, struct iso_user *user, char **ret_home,
+		     struct err *e)
+{
+	const struct db db = {.rootfd = rootfd};
+
+	return resolve_all(&db, spec, user, ret_home, e);
+}
+
+int iso_user_resolve_text(const char *passwd, const char *group, const char *spec,
+			  struct iso_user *user, char **ret_home, struct err *e)
+{
+	const struct db db = {.rootfd = -1, .passwd = passwd, .group = group};
+
+	return resolve_all(&db, spec, user, ret_home, e);
 }

@@ -82,3 +82,7 @@ void iso_process_done(struct iso_process *p);
  * ":", "1:", ":1" are errors. Needs no passwd file for numeric ids. */
 int iso_user_resolve(int rootfd, const char *spec, struct iso_user *user, char **ret_home,
 		     struct err *e);
+/* The same with the texts of the two files, either of which may be NULL (there is none): for a root file system that is
+ * no directory. */
+int iso_user_resolve_text(const char *passwd, const char *group, const char *spec,
+			  struct iso_user *user, char **ret_home, struct err *e);

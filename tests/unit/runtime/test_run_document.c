@@ -105,13 +105,12 @@ static int tear_down(void **state)
 
 static struct rt_run_request request(void)
 {
-	return (struct rt_run_request){
-		.rootfs = tree,
-		.args = sh,
-		.memory_bytes = CG_UNSET,
-		.cpus_micro = CG_UNSET,
-		.pids_limit = CG_UNSET,
-	};
+	struct rt_run_request r;
+
+	rt_run_request_init(&r);
+	r.rootfs = tree;
+	r.args = sh;
+	return r;
 }
 
 /* The document, read and checked as `run` does it. */
@@ -217,7 +216,7 @@ static void test_flags(void **state)
 	r.tty = true;
 	r.read_only = true;
 	r.network = "host";
-	r.driver = "vm";
+	r.driver = "container";
 	r.memory_bytes = 64 << 20;
 	r.cpus_micro = 1500000;
 	r.pids_limit = 100;
@@ -234,7 +233,7 @@ static void test_flags(void **state)
 	assert_true(c.process.terminal);
 	assert_true(c.isolation.rootfs.readonly);
 	assert_int_equal(c.isolation.ns[ISO_NS_NETWORK].mode, ISO_NS_INHERIT);
-	assert_string_equal(oci_annotation(&c, "org.insula.isolation"), "vm");
+	assert_string_equal(oci_annotation(&c, "org.insula.isolation"), "container");
 	assert_int_equal(c.limits.memory_bytes, 64 << 20);
 	assert_int_equal(c.limits.cpu_quota_usec * 1000000 / c.limits.cpu_period_usec, 1500000);
 	assert_int_equal(c.limits.pids_max, 100);
@@ -255,6 +254,10 @@ static void test_refused_requests(void **state)
 	r = request();
 	r.network = "bridge";
 	make_fails(&r, ENOTSUP, "bridge");
+	r = request();
+	r.network = "host";
+	r.driver = "vm";
+	make_fails(&r, ENOTSUP, "--network host");
 	r = request();
 	r.workdir = "data";
 	make_fails(&r, EINVAL, "'data'");

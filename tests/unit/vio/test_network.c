@@ -26,7 +26,7 @@ static void test_known(void **state)
 
 static void test_later_ones_are_refused_by_name(void **state)
 {
-	static const char *const names[] = {"bridge", "mynet", "None", "container:x", "none "};
+	static const char *const names[] = {"bridge", "mynet", "None", "containers", "none "};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -39,6 +39,18 @@ static void test_later_ones_are_refused_by_name(void **state)
 		assert_non_null(strstr(e.hint, "none"));
 		assert_int_equal(k, 42);
 	}
+}
+
+static void test_another_sandboxs(void **state)
+{
+	enum vio_network_kind k;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(vio_network_parse("container:web", &k, NULL), 0);
+	assert_int_equal(k, VIO_NETWORK_SANDBOX);
+	assert_string_equal(vio_network_sandbox("container:web"), "web");
+	assert_int_equal(vio_network_parse("container:", &k, &e), -EINVAL);
 }
 
 static void test_empty(void **state)
@@ -56,6 +68,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_later_ones_are_refused_by_name),
+		cmocka_unit_test(test_another_sandboxs),
 		cmocka_unit_test(test_empty),
 	};
 
