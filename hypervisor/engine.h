@@ -61,7 +61,7 @@ struct vm_engine {
 	const char *(*describe)(const struct vm *vm);
 };
 
-extern const struct vm_engine vm_engine_qemu;
+extern const struct vm_engine vm_engine_qemu, vm_engine_kvm;
 
 /* Add to / remove from vm->poll_fd (level triggered, input). Removing what is not there is fine. */
 int vm_watch(struct vm *vm, int fd, struct err *e);

@@ -26,10 +26,15 @@
 /* The kernel's COMMAND_LINE_SIZE on x86 and arm64 is 2048; the engine's own words need some. */
 #define CMDLINE_MAX 1536
 
-/* The choice of engine: today there is one. */
 static const struct vm_engine *find_engine(const struct vm_config *c)
 {
-	(void)c;
+	switch (c->engine) {
+	case VM_ENGINE_KVM:
+		return &vm_engine_kvm;
+	case VM_ENGINE_AUTO:
+	case VM_ENGINE_QEMU:
+		break;
+	}
 	return &vm_engine_qemu;
 }
 
@@ -116,6 +121,10 @@ int vm_accel_resolve(const struct vm_config *c, enum vm_accel *ret, struct err *
 	if (v == VM_KVM_WORKS) {
 		*ret = VM_ACCEL_KVM;
 		return 0;
+	}
+	if (c->engine == VM_ENGINE_KVM) {
+		err_unsupported(e, "engine kvm: %s", why ? why : vm_kvm_verdict_name(v));
+		return err_hint(e, "use --engine qemu");
 	}
 	if (c->accel == VM_ACCEL_KVM)
 		return err_unsupported(e, "accelerator kvm: %s",

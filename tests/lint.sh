@@ -33,6 +33,7 @@ cli/run_parts.c            driver  *         the option that picks the driver: -
 cli/oci_create.c            driver  *         the option that picks the driver: --isolation, or the name insula-oci-vm
 hypervisor/agent_stream.c   path    open      a descriptor of ours once more, by its number
 images/store_layer.c        path    renameat  publishes a layer: both names are ours, in a directory of the store that is held open
+hypervisor/engine_kvm.c     path    open      /dev/kvm, and the operator's kernel and initramfs, handed to the VMM's process
 hypervisor/kvm_probe.c      path    open      /dev/kvm
 hypervisor/kvm_probe.c      path    openat    its cache file, looked at by descriptor before it is believed
 hypervisor/kernel_install.c path    openat    new files in a directory of ours, written as they come
@@ -60,6 +61,9 @@ isolate/userns.c            exit    _exit     the child that works in another us
 runtime/info.c              driver  *         tells people which guest kernel microVMs would get; asks no sandbox for its kind
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest
+runtime/kvm_jail.c          path    mount     makes the VMM's own mount namespace private
+runtime/kvm_jail.c          path    fchdir    to the empty root, for pivot_root(2)
+runtime/kvm_jail.c          path    chdir     out of the old root
 runtime/programs/*          print   stdio     a program without a command line of its own: main() tells its error on stderr
 runtime/log_read.c          path    openat    the log's files: names of ours in a directory that is held
 runtime/log_write.c         path    openat    the same, for appending

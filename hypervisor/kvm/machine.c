@@ -135,11 +135,18 @@ int machine_new(const struct machine_setup *s, struct machine **ret, struct err 
 	return 0;
 }
 
+void machine_stop(struct machine *m)
+{
+	machine_end(m, MACHINE_STOPPED, "the machine was stopped");
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		vcpu_join(&m->vcpu[i]);
+}
+
 void machine_free(struct machine *m)
 {
 	if (!m)
 		return;
-	machine_end(m, MACHINE_STOPPED, "the machine was stopped");
+	machine_stop(m);
 	for (unsigned i = 0; i < m->n_vcpus; i++)
 		vcpu_destroy(&m->vcpu[i]);
 	free(m->vcpu);

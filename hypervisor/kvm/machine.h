@@ -38,7 +38,9 @@ struct machine_setup {
 struct machine;
 
 int machine_new(const struct machine_setup *s, struct machine **ret, struct err *e);
-/* Ends and joins the vCPUs' threads. NULL-safe. */
+/* End it (if nothing has) and join the vCPUs' threads: nobody touches the buses any more. */
+void machine_stop(struct machine *m);
+/* Stops first. What uses its memory or interrupt lines must be gone. NULL-safe. */
 void machine_free(struct machine *m);
 
 struct guest_memory *machine_memory(struct machine *m);

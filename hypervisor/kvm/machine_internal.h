@@ -52,4 +52,5 @@ int vcpu_create(struct vcpu *v, const struct x86_cpuid *cpuid, const struct x86_
 int vcpu_start_thread(struct vcpu *v, struct err *e);
 /* Out of the guest, to the gate. With the machine's lock held. */
 void vcpu_kick(struct vcpu *v);
-void vcpu_destroy(struct vcpu *v);
+void vcpu_join(struct vcpu *v);
+void vcpu_destroy(struct vcpu *v); /* after the join */

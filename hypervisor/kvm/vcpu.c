@@ -250,11 +250,15 @@ void vcpu_kick(struct vcpu *v)
 	pthread_kill(v->thread, KICK_SIGNAL);
 }
 
-void vcpu_destroy(struct vcpu *v)
+void vcpu_join(struct vcpu *v)
 {
 	if (v->has_thread)
 		pthread_join(v->thread, NULL);
 	v->has_thread = false;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
 	if (v->run)
 		munmap(v->run, v->machine->run_bytes);
 	v->run = NULL;

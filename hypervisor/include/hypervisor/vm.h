@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A virtual machine: one facade over engines. The engine `qemu` drives the installed QEMU (KVM
- * where the probe says that it really works, else software emulation); our own VMM joins as `kvm`.
+ * where the probe says that it really works, else software emulation); `kvm` is our own VMM.
  *
  * A VM lives in the process that called vm_start() (the monitor process of its sandbox), which
  * polls vm_poll_fd() and the agent's descriptor. Nothing here knows what a sandbox or an OCI
@@ -52,6 +52,9 @@ int vm_kernel_install(const char *tree, const char *guest_program, const char *d
 
 enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
 
+/* AUTO is qemu until our own VMM (kvm) has all devices. */
+enum vm_engine_choice { VM_ENGINE_AUTO, VM_ENGINE_KVM, VM_ENGINE_QEMU };
+
 struct vm_config {
 	const char *name; /* for process titles and messages */
 	struct vm_kernel *kernel;
@@ -59,6 +62,7 @@ struct vm_config {
 	uint64_t memory_bytes; /* RAM of the guest; at least VM_MEMORY_MIN_BYTES */
 	unsigned vcpus;
 	enum vm_accel accel;
+	enum vm_engine_choice engine; /* kvm with accel TCG is refused */
 	const char
 		*share_dir; /* exported to the guest by virtiofs, tag "insula", submounts announced;
 			     * its read-only mounts are the host's to enforce. NULL: none */
@@ -102,5 +106,5 @@ int vm_resume(struct vm *vm, struct err *e);
 /* End it and all its helper processes now; wait for them; free. NULL-safe. */
 void vm_kill(struct vm *vm);
 
-/* Name of the engine and accelerator in use: "qemu (tcg)". Static. */
+/* Name of the engine and accelerator in use: "qemu (tcg)", "kvm". Static. */
 const char *vm_engine_name(const struct vm *vm);

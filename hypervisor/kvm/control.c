@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending, receiving and checking the messages of control.h.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel_image.h"
+
+int control_send(int fd, const void *message, size_t bytes, struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, message, bytes, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, errno, "control socket: send");
+	return 0;
+}
+
+/* One datagram of exactly that size: 1, 0 at the end, or an error. */
+static int receive(int fd, void *buf, size_t bytes, int timeout_msec, struct err *e)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint32_t version;
+	ssize_t n;
+	int r;
+
+	do
+		r = poll(&p, 1, timeout_msec);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(e, errno, "control socket: poll");
+	if (r == 0)
+		return err_set(e, ERR_SYSTEM, ETIMEDOUT, "control socket: no answer within %d s",
+			       timeout_msec / 1000);
+	do /* MSG_TRUNC tells the true length */
+		n = recv(fd, buf, bytes, MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != ECONNRESET)
+		return err_sys(e, errno, "control socket: receive");
+	if (n <= 0)
+		return 0;
+	if ((size_t)n != bytes)
+		return err_set(e, ERR_INTERNAL, EPROTO, "control socket: a message of %zd bytes",
+			       n);
+	memcpy(&version, buf, sizeof(version));
+	if (version != CONTROL_VERSION)
+		return err_set(e, ERR_INTERNAL, EPROTO, "control socket: version %u in place of %u",
+			       version, CONTROL_VERSION);
+	return 1;
+}
+
+static void make_printable(char *text, size_t cap)
+{
+	text[cap - 1] = '\0';
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p == 0x7f)
+			*p = '?';
+}
+
+int control_receive(int fd, struct control_message *ret, int timeout_msec, struct err *e)
+{
+	struct control_message m;
+	int r = receive(fd, &m, sizeof(m), timeout_msec, e);
+
+	if (r <= 0)
+		return r;
+	make_printable(m.text, sizeof(m.text));
+	make_printable(m.hint, sizeof(m.hint));
+	*ret = m;
+	return 1;
+}
+
+static int check_text(const char *text, size_t cap, const char *what, struct err *e)
+{
+	if (!memchr(text, '\0', cap))
+		return err_set(e, ERR_INTERNAL, EPROTO, "VM configuration: %s without an end",
+			       what);
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+			return err_set(e, ERR_INTERNAL, EPROTO,
+				       "VM configuration: %s has an unprintable character", what);
+	return 0;
+}
+
+int control_config_check(const struct control_config *c, struct err *e)
+{
+	const uint32_t all = CONTROL_HAS_AGENT | CONTROL_HAS_SHARE | CONTROL_HAS_TAP;
+	int r;
+
+	if (c->type != CONTROL_CONFIG)
+		return err_set(e, ERR_INTERNAL, EPROTO, "VM configuration: message %u instead",
+			       c->type);
+	if (c->has & ~all)
+		return err_set(e, ERR_INTERNAL, EPROTO,
+			       "VM configuration: unknown descriptors 0x%x", c->has);
+	if (c->entry > KERNEL_ENTRY_ONLY_PVH)
+		return err_set(e, ERR_INTERNAL, EPROTO, "VM configuration: unknown entry %u",
+			       c->entry);
+	if ((r = check_text(c->name, sizeof(c->name), "name", e)) < 0 ||
+	    (r = check_text(c->agent_port, sizeof(c->agent_port), "agent's port", e)) < 0 ||
+	    (r = check_text(c->share_tag, sizeof(c->share_tag), "share's tag", e)) < 0)
+		return r;
+	return check_text(c->cmdline, sizeof(c->cmdline), "command line", e);
+}
+
+int control_receive_config(int fd, struct control_config *ret, struct err *e)
+{
+	struct control_config c;
+	int r = receive(fd, &c, sizeof(c), -1, e);
+
+	if (r == 0)
+		return err_set(e, ERR_INTERNAL, EPIPE, "control socket: the engine went away");
+	if (r < 0)
+		return r;
+	r = control_config_check(&c, e);
+	if (r < 0)
+		return r;
+	*ret = c;
+	return 0;
+}
+
+static void copy_cut(char *to, size_t cap, const char *from)
+{
+	size_t n = strnlen(from, cap - 1);
+
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+void control_from_error(struct control_message *m, enum control_type type, const struct err *e)
+{
+	*m = (struct control_message){
+		.version = CONTROL_VERSION, .type = type, .kind = e->kind, .errnum = e->errnum};
+	copy_cut(m->text, sizeof(m->text), e->text);
+	copy_cut(m->hint, sizeof(m->hint), e->hint);
+}
+
+int control_to_error(const struct control_message *m, struct err *e)
+{
+	enum err_kind kind = m->kind > ERR_NONE && m->kind < ERR_KIND_COUNT ? (enum err_kind)m->kind
+									    : ERR_INTERNAL;
+	int errnum = m->errnum > 0 && m->errnum < 4096 ? m->errnum : EIO;
+	int r = err_set(e, kind, errnum, "%s", m->text);
+
+	if (m->hint[0])
+		err_hint(e, "%s", m->hint);
+	return r;
+}
