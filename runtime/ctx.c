@@ -13,7 +13,6 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "caller.h"
-#include "images/image.h"
 #include "runtime/runtime.h"
 
 #define ROOT_OF_ROOT "/run/insula"
@@ -115,11 +114,13 @@ int rt_ctx_init(struct rt_ctx *ctx, const char *root, char **argv, struct err *e
 void rt_ctx_done(struct rt_ctx *ctx)
 {
 	cg_host_free(ctx->cgroups);
-	img_store_close(ctx->images);
+	if (ctx->images_close)
+		ctx->images_close(ctx->images);
 	free(ctx->store_path);
 	free(ctx->owned_root);
 	ctx->cgroups = NULL;
 	ctx->images = NULL;
+	ctx->images_close = NULL;
 	ctx->store_path = NULL;
 	ctx->owned_root = NULL;
 	ctx->root = NULL;

@@ -25,6 +25,8 @@ struct rt_ctx {
 	char *owned_root;
 	char *store_path; /* of images and storage; owned; NULL until it is asked for: the default */
 	struct img_store *images; /* opened on first use by rt_images(); owned */
+	void (*images_close)(
+		struct img_store *s); /* set with it, so that who opens none links none */
 };
 
 /* root NULL: the default, made from the environment. */
@@ -168,8 +170,9 @@ struct rt_run_request {
 	char *const *labels, *const *annotations;
 	const char *stop_signal;
 	int64_t stop_timeout_sec;
-	const char *storage; /* the sandbox's own directory in the store (rt_storage_path()); NULL: it has none */
-	bool ephemeral;      /* --rm: nothing of it must survive a crash of the host */
+	const char *
+		storage; /* the sandbox's own directory in the store (rt_storage_path()); NULL: it has none */
+	bool ephemeral; /* --rm: nothing of it must survive a crash of the host */
 };
 
 /* Nothing asked for. */
