@@ -50,7 +50,7 @@ static int run_attended(struct cli *cli, const struct run_opts *o, struct rt_cre
 static int run_in_background(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,
 			     struct err *e)
 {
-	int r = run_detached(cli, o, c, false, e);
+	int r = run_detached(cli, o, c, o->only_create, e);
 
 	return r < 0 ? r : cidfile_write(o->cidfile, c->id, e);
 }
@@ -109,7 +109,7 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 	return r;
 }
 
-int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
+static int run_or_create(struct cli *cli, int argc, char **argv, bool only_create, struct err *e)
 {
 	struct run_opts o;
 	struct run_parts parts = {0};
@@ -118,6 +118,9 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 
 	run_opts_init(&o);
 	r = command_parse(cli, argc, argv, true, &o, &first, e);
+	/* What waits at its gate has a monitor from the beginning. */
+	o.only_create = only_create;
+	o.detach |= only_create;
 	if (r >= 0)
 		r = run_opts_check(&o, argc, argv, first, e);
 	if (r >= 0)
@@ -131,4 +134,14 @@ int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
 	run_parts_done(&parts);
 	run_opts_done(&o);
 	return r;
+}
+
+int cmd_run(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	return run_or_create(cli, argc, argv, false, e);
+}
+
+int cmd_create(struct cli *cli, int argc, char **argv, struct err *e)
+{
+	return run_or_create(cli, argc, argv, true, e);
 }

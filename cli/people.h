@@ -13,6 +13,7 @@ int cmd_rm(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_inspect(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_pause(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_unpause(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_create(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_start(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_wait(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_logs(struct cli *cli, int argc, char **argv, struct err *e);

@@ -12,6 +12,7 @@ struct run_opts {
 	const char *rootfs, *entrypoint, *workdir, *user, *platform, *pull;
 	char **env, **env_files, **groups;
 	bool vm, interactive, tty, detach, init, env_host, quiet;
+	bool only_create; /* no flag: insula create */
 	/* what it sees */
 	const char *hostname, *domainname, *network;
 	char **volumes, **mounts, **tmpfs, **devices, **device_rules;
