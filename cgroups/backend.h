@@ -23,6 +23,8 @@ struct cg_backend {
 	bool (*is_frozen)(const struct cg_dir *d);
 	void (*stats_cpu)(const struct cg_dir *d, struct cg_stats *s);
 	void (*stats_memory)(const struct cg_dir *d, struct cg_stats *s);
+	void (*stats_io)(const struct cg_dir *d, struct cg_stats *s);
+	int (*oom_watch)(const struct cg_dir *d, struct err *e);
 	uint64_t (*oom_kills)(const struct cg_dir *d);
 };
 
@@ -47,3 +49,7 @@ int cg_net_priorities_set(const struct cg_dir *d, const struct cg_limits *l, str
 int cg_burst_set(const struct cg_dir *d, const char *file, const struct cg_limits *l,
 		 struct err *e);
 int cg_idle_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e);
+void cg_stats_io_v1(const struct cg_dir *d, struct cg_stats *s);
+void cg_stats_io_v2(const struct cg_dir *d, struct cg_stats *s);
+int cg_oom_watch_v1(const struct cg_dir *d, struct err *e);
+int cg_oom_watch_v2(const struct cg_dir *d, struct err *e);

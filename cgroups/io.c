@@ -10,8 +10,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 
 /* The first of two names that the kernel has. NULL: neither. */
 static const char *existing(const struct cg_dir *d, const char *first, const char *second)
@@ -130,4 +133,58 @@ int cg_io_set_v2(const struct cg_dir *d, const struct cg_limits *l, struct err *
 				       v == 0 ? UINT64_MAX : v, e);
 		}
 	return r;
+}
+
+/* ---- statistics ------------------------------------------------------------------------------- */
+
+/* "8:0 Read 4096" lines of all devices; "Total 8192" at the end has no device. */
+static void sum_v1(const struct cg_dir *d, const char *file, uint64_t *reads, uint64_t *writes)
+{
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+
+	if (cg_file_slurp(d->fd, file, &text, NULL) < 0)
+		return;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned major, minor;
+		uint64_t v;
+		char word[16];
+
+		if (sscanf(line, "%u:%u %15s %" SCNu64, &major, &minor, word, &v) != 4)
+			continue;
+		if (STREQ(word, "Read"))
+			*reads += v;
+		else if (STREQ(word, "Write"))
+			*writes += v;
+	}
+}
+
+void cg_stats_io_v1(const struct cg_dir *d, struct cg_stats *s)
+{
+	sum_v1(d, "blkio.throttle.io_service_bytes_recursive", &s->io_read_bytes,
+	       &s->io_write_bytes);
+	sum_v1(d, "blkio.throttle.io_serviced_recursive", &s->io_reads, &s->io_writes);
+}
+
+/* "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6" lines. */
+void cg_stats_io_v2(const struct cg_dir *d, struct cg_stats *s)
+{
+	const struct {
+		const char *key;
+		uint64_t *sum;
+	} keys[] = {
+		{"rbytes=", &s->io_read_bytes},
+		{"wbytes=", &s->io_write_bytes},
+		{"rios=", &s->io_reads},
+		{"wios=", &s->io_writes},
+	};
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+
+	if (cg_file_slurp(d->fd, "io.stat", &text, NULL) < 0)
+		return;
+	for (char *word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			if (str_has_prefix(word, keys[i].key))
+				*keys[i].sum += strtoull(word + strlen(keys[i].key), NULL, 10);
 }

@@ -221,8 +221,11 @@ static void stats_cpu(const struct cg_dir *d, struct cg_stats *s)
 	}
 	if ((d->controllers & CG_BIT(CG_CTL_CPU)) &&
 	    cg_file_read(d->fd, "cpu.stat", text, sizeof(text), NULL) == 0 &&
-	    cg_text_key(text, "throttled_time", &v))
+	    cg_text_key(text, "throttled_time", &v)) {
 		s->cpu_throttled_usec = v / 1000;
+		cg_text_key(text, "nr_periods", &s->cpu_periods);
+		cg_text_key(text, "nr_throttled", &s->cpu_throttled_periods);
+	}
 }
 
 static uint64_t oom_kills(const struct cg_dir *d)
@@ -243,6 +246,10 @@ static void stats_memory(const struct cg_dir *d, struct cg_stats *s)
 	cg_file_read_u64(d->fd, "memory.max_usage_in_bytes", &s->memory_peak_bytes, NULL);
 	if (cg_file_read_u64(d->fd, MEM_LIMIT, &limit, NULL) == 0)
 		s->memory_limit_bytes = limit >= V1_NO_LIMIT ? UINT64_MAX : limit;
+	cg_file_read_u64(d->fd, MEMSW_USAGE, &s->swap_bytes, NULL);
+	if (cg_file_read_u64(d->fd, MEMSW_LIMIT, &limit, NULL) == 0)
+		s->swap_limit_bytes = limit >= V1_NO_LIMIT ? UINT64_MAX : limit;
+	cg_file_read_u64(d->fd, "memory.failcnt", &s->memory_failures, NULL);
 	s->oom_kills = oom_kills(d);
 }
 
@@ -261,5 +268,7 @@ const struct cg_backend cg_backend_v1 = {
 	.is_frozen = cg_is_frozen_v1,
 	.stats_cpu = stats_cpu,
 	.stats_memory = stats_memory,
+	.stats_io = cg_stats_io_v1,
+	.oom_watch = cg_oom_watch_v1,
 	.oom_kills = oom_kills,
 };

@@ -173,16 +173,23 @@ static void stats_cpu(const struct cg_dir *d, struct cg_stats *s)
 	cg_text_key(text, "user_usec", &s->cpu_user_usec);
 	cg_text_key(text, "system_usec", &s->cpu_system_usec);
 	cg_text_key(text, "throttled_usec", &s->cpu_throttled_usec);
+	cg_text_key(text, "nr_periods", &s->cpu_periods);
+	cg_text_key(text, "nr_throttled", &s->cpu_throttled_periods);
 }
 
-static uint64_t oom_kills(const struct cg_dir *d)
+static uint64_t memory_event(const struct cg_dir *d, const char *key)
 {
 	char text[512];
 	uint64_t v = 0;
 
 	if (cg_file_read(d->fd, "memory.events", text, sizeof(text), NULL) == 0)
-		cg_text_key(text, "oom_kill", &v);
+		cg_text_key(text, key, &v);
 	return v;
+}
+
+static uint64_t oom_kills(const struct cg_dir *d)
+{
+	return memory_event(d, "oom_kill");
 }
 
 static void stats_memory(const struct cg_dir *d, struct cg_stats *s)
@@ -192,6 +199,9 @@ static void stats_memory(const struct cg_dir *d, struct cg_stats *s)
 	cg_file_read_u64(d->fd, "memory.peak", &s->memory_peak_bytes, NULL); /* Linux 5.19 */
 	if (s->memory_peak_bytes < s->memory_bytes)
 		s->memory_peak_bytes = s->memory_bytes;
+	cg_file_read_u64(d->fd, "memory.swap.current", &s->swap_bytes, NULL);
+	cg_file_read_u64(d->fd, "memory.swap.max", &s->swap_limit_bytes, NULL);
+	s->memory_failures = memory_event(d, "max");
 	s->oom_kills = oom_kills(d);
 }
 
@@ -208,5 +218,7 @@ const struct cg_backend cg_backend_v2 = {
 	.is_frozen = cg_is_frozen_v2,
 	.stats_cpu = stats_cpu,
 	.stats_memory = stats_memory,
+	.stats_io = cg_stats_io_v2,
+	.oom_watch = cg_oom_watch_v2,
 	.oom_kills = oom_kills,
 };

@@ -298,6 +298,13 @@ static int add_defaults(const struct inside *in, struct err *e)
 	return r < 0 ? err_wrap(e, "symlinks in /dev") : 0;
 }
 
+/* Engines that hand over all of the host's devices name its terminal multiplexer too. A sandbox has that of its own
+ * devpts, and its link stays. */
+static bool is_multiplexer(const struct iso_device *d)
+{
+	return d->type == 'c' && STREQ(d->path, "/dev/ptmx");
+}
+
 int inside_devices(struct inside *in, struct err *e)
 {
 	bool bound = dev_is_bound(in->config);
@@ -308,7 +315,7 @@ int inside_devices(struct inside *in, struct err *e)
 	for (size_t i = 0; i < in->config->n_devices && r == 0; i++) {
 		const struct iso_device *d = &in->config->devices[i];
 
-		if (!bound || !str_has_prefix(d->path, "/dev/"))
+		if (!is_multiplexer(d) && (!bound || !str_has_prefix(d->path, "/dev/")))
 			r = add_configured(in, d, e);
 	}
 	return r;

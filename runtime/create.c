@@ -96,16 +96,6 @@ static void undo_pid_file(void *arg)
 
 /* ---- the steps -------------------------------------------------------------------------- */
 
-static int save_config(struct sandbox *s, struct err *e)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-
-	if (json_to_text(s->config.document, false, &text, &len) < 0)
-		return err_nomem(e);
-	return path_replace_file_at(s->dir.fd, CONFIG_FILE, text, len, 0600, false, e);
-}
-
 /* Once the state names a cgroup, a cleanup after our death empties that group. So a group that
  * somebody lives in must be refused before, although cg_create() would refuse it too. */
 static int check_group_is_free(struct creation *c, struct err *e)
@@ -143,7 +133,7 @@ static int step_state(struct creation *c, struct err *e)
 	c->dir_made = true;
 	undo_push(&s->undo, undo_state, c);
 	undo_push(&s->undo, undo_hooks, c);
-	r = save_config(s, e);
+	r = sandbox_save_config(s, e);
 	if (r < 0)
 		return err_wrap(e, "save the configuration");
 	r = sandbox_save(s, RT_CREATING, e);

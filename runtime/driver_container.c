@@ -274,6 +274,11 @@ static int container_resume(struct sandbox *s, struct err *e)
 	return container_freeze(s, false, "resume", e);
 }
 
+static int container_update(struct sandbox *s, const struct cg_limits *l, struct err *e)
+{
+	return cg_set_limits(s->cgroup, l, e);
+}
+
 /* ---- the end ---------------------------------------------------------------------------- */
 
 /* Mounts and namespaces went with the last process; the rest is the common part's. */
@@ -301,6 +306,7 @@ const struct driver driver_container = {
 	.signal = container_signal,
 	.pause = container_pause,
 	.resume = container_resume,
+	.update = container_update,
 	.delete = container_delete,
 	.close = container_close,
 };

@@ -236,6 +236,26 @@ static int vm_resume_sandbox(struct sandbox *s, struct err *e)
 	return r < 0 ? r : control_request(s->dir.fd, CONTROL_RESUME, 0, 0, e);
 }
 
+/* What the guest limits was told to it at its start, and its memory is fixed. */
+static int vm_update(struct sandbox *s, const struct cg_limits *l, struct err *e)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} fixed[] = {
+		{"memory", l->memory_bytes != CG_UNSET},
+		{"pids", l->pids_max != CG_UNSET},
+		{"devices", l->n_devices > 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (fixed[i].given)
+			return err_unsupported(
+				e, "the limit of %s is the guest's own, fixed at its start",
+				fixed[i].name);
+	return cg_set_limits(s->cgroup, l, e);
+}
+
 /* ---- the end ---------------------------------------------------------------------------- */
 
 /* The tree and the run directory went with the monitor's mount namespace; its sockets lie in the
@@ -265,6 +285,7 @@ const struct driver driver_vm = {
 	.signal = vm_signal,
 	.pause = vm_pause_sandbox,
 	.resume = vm_resume_sandbox,
+	.update = vm_update,
 	.delete = vm_delete,
 	.close = vm_close,
 };

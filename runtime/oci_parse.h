@@ -26,6 +26,8 @@ int oci_read_process(const struct json_at *at, void *process, struct err *e);
 int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);      /* hooks[] */
 int oci_read_linux(const struct json_at *at, void *config, struct err *e);     /* oci_config */
 int oci_read_resources(const struct json_at *at, void *limits, struct err *e); /* cg_limits */
+/* Without a look at combinations: of an update, which may need what holds already. */
+int oci_read_resources_unchecked(const struct json_at *at, void *limits, struct err *e);
 /* Members of resources; target: cg_limits. */
 int oci_read_block_io(const struct json_at *at, void *limits, struct err *e);
 int oci_read_page_limits(const struct json_at *at, void *limits, struct err *e);

@@ -306,12 +306,16 @@ static const struct json_field resource_fields[] = {
 	{"network", oci_read_network_limits, 0, false, -1},
 };
 
+int oci_read_resources_unchecked(const struct json_at *at, void *limits, struct err *e)
+{
+	return json_read_object(at, resource_fields, ARRAY_SIZE(resource_fields), limits, e);
+}
+
 int oci_read_resources(const struct json_at *at, void *limits, struct err *e)
 {
 	_cleanup_free_ char *place = NULL;
-	int r;
+	int r = oci_read_resources_unchecked(at, limits, e);
 
-	r = json_read_object(at, resource_fields, ARRAY_SIZE(resource_fields), limits, e);
 	if (r < 0)
 		return r;
 	/* Combinations, such as swap below memory. */

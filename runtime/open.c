@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -123,6 +124,16 @@ int sandbox_need_config(struct sandbox *s, struct err *e)
 	oci_config_done(&s->config);
 	s->config = config;
 	return 0;
+}
+
+int sandbox_save_config(struct sandbox *s, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (json_to_text(s->config.document, false, &text, &len) < 0)
+		return err_nomem(e);
+	return path_replace_file_at(s->dir.fd, CONFIG_FILE, text, len, 0600, false, e);
 }
 
 int sandbox_need_cgroup(struct sandbox *s, struct err *e)

@@ -25,6 +25,8 @@ void sandbox_unlock(struct sandbox *s);
 
 /* Read the saved configuration unless it is there already. */
 int sandbox_need_config(struct sandbox *s, struct err *e);
+/* Write s->config.document as the saved configuration. The lock is held. */
+int sandbox_save_config(struct sandbox *s, struct err *e);
 /* Open the cgroup unless it is open. Success with s->cgroup NULL: it has none. */
 int sandbox_need_cgroup(struct sandbox *s, struct err *e);
 

@@ -82,7 +82,7 @@ int control_connect(int statefd, struct err *e)
 	return TAKE_FD(fd);
 }
 
-int control_send(int fd, const struct control_message *m, const struct err *error, struct err *e)
+int vm_control_send(int fd, const struct control_message *m, const struct err *error, struct err *e)
 {
 	struct wire w = {.type = m->type, .flags = m->flags, .value = m->value};
 	struct iovec v[2] = {{&w, sizeof(w)}, {(void *)error, error ? sizeof(*error) : 0}};
@@ -177,7 +177,7 @@ int control_post(int statefd, enum control_type type, int32_t value, uint32_t fl
 	struct control_message m = CONTROL_MESSAGE(type, .value = value, .flags = flags);
 	_cleanup_close_ int fd = control_connect(statefd, e);
 
-	return fd < 0 ? fd : control_send(fd, &m, NULL, e);
+	return fd < 0 ? fd : vm_control_send(fd, &m, NULL, e);
 }
 
 int control_request(int statefd, enum control_type type, int32_t value, uint32_t flags,
@@ -192,7 +192,7 @@ int control_request(int statefd, enum control_type type, int32_t value, uint32_t
 		return fd;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		return err_sys(e, errno, "control socket");
-	r = control_send(fd, &m, NULL, e);
+	r = vm_control_send(fd, &m, NULL, e);
 	if (r == 0)
 		r = control_recv(fd, &m, e);
 	if (r == -EAGAIN)

@@ -23,7 +23,7 @@ static void reply(struct vmm_client *c, enum control_type type, int32_t value,
 	struct control_message m = CONTROL_MESSAGE(type, .value = value);
 
 	/* Who does not read its single answer loses it with the connection. */
-	if (control_send(c->fd, &m, error, NULL) < 0)
+	if (vm_control_send(c->fd, &m, error, NULL) < 0)
 		c->gone = true;
 }
 

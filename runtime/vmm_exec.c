@@ -62,7 +62,7 @@ static int ask(struct exec *x, const struct iso_process *p, struct err *e)
 	}
 	r = x->control_fd = control_connect(VMM_FD_STATE, e);
 	if (r >= 0)
-		r = control_send(x->control_fd, &m, NULL, e);
+		r = vm_control_send(x->control_fd, &m, NULL, e);
 	if (r < 0)
 		return r;
 	/* The streams are the monitor's now: whoever waits for their end must not wait for us. */
@@ -83,7 +83,7 @@ static void forward_signals(struct exec *x)
 			m.type = CONTROL_RESIZE;
 			m.value = (int32_t)vmm_terminal_size(x->slave);
 		}
-		(void)control_send(x->control_fd, &m, NULL, NULL);
+		(void)vm_control_send(x->control_fd, &m, NULL, NULL);
 	}
 }
 

@@ -99,10 +99,22 @@ struct cg_stats {
 	uint64_t memory_bytes, memory_peak_bytes, memory_limit_bytes; /* limit UINT64_MAX: none */
 	uint64_t pids, pids_limit;
 	uint64_t oom_kills;
+	uint64_t cpu_periods, cpu_throttled_periods;
+	uint64_t swap_bytes, swap_limit_bytes; /* v2: swap alone; v1: memory and swap */
+	uint64_t memory_failures;              /* how often the limit was hit */
+	uint64_t io_read_bytes, io_write_bytes, io_reads, io_writes;
 };
 int cg_stats(struct cgroup *g, struct cg_stats *ret, struct err *e);
 /* Only the number of OOM kills: for telling "out of memory during set-up". 0 on any doubt. */
 uint64_t cg_oom_kills(struct cgroup *g);
+
+/* The kernel's own table of the group's memory ("anon 4096\nfile …"). Caller frees. -ENOENT without a memory controller. */
+int cg_memory_table(struct cgroup *g, char **ret, struct err *e);
+
+/* A descriptor that becomes readable when the group's out-of-memory events change, for poll(); then it is read with
+ * cg_oom_watch_clear(). -ENOTSUP where there is no memory controller. */
+int cg_oom_watch(struct cgroup *g, struct err *e);
+void cg_oom_watch_clear(int fd);
 
 /* How the group's hierarchies are mounted inside a container; arrays and strings are owned by the
  * group. */

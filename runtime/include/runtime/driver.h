@@ -20,10 +20,11 @@
  *	exec            join namespaces, execve         insula-vmm exec: asks the agent, relays
  *	signal          pidfd_send_signal               control socket, agent; SIGKILL ends the VM
  *	pause, resume   freeze the cgroup               stop vCPUs, then freeze the cgroup
+ *	update          limits of the cgroup            the same, but not what the guest limits
  *	delete          nothing of its own              sockets, run directory
  *
- * Operations still to join (each refused by name until then): update, stats, events, attach,
- * detach, checkpoint, restore.
+ * Operations still to join (each refused by name until then): stats of the guest, attach, detach,
+ * checkpoint, restore.
  */
 #pragma once
 
@@ -133,6 +134,9 @@ struct driver {
 
 	int (*pause)(struct sandbox *s, struct err *e);
 	int (*resume)(struct sandbox *s, struct err *e);
+
+	/* Set what is given of these limits, and nothing else. s->cgroup is open. */
+	int (*update)(struct sandbox *s, const struct cg_limits *l, struct err *e);
 
 	/* The host process is gone: remove what the driver left outside the cgroup and the state
 	 * directory. Idempotent. */

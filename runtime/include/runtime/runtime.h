@@ -102,6 +102,21 @@ int rt_kill(struct sandbox *s, int sig, bool all, struct err *e);
 int rt_pause(struct sandbox *s, struct err *e);
 int rt_resume(struct sandbox *s, struct err *e);
 
+/* Change limits; `resources` has the form of linux.resources, and only what it names changes. */
+int rt_update(struct sandbox *s, const struct json *resources, struct err *e);
+
+/* What it uses, as the data of a `stats` event has it. Caller frees. */
+int rt_stats_json(struct sandbox *s, struct json **ret, struct err *e);
+
+/* Call `event` with "stats" and their data every interval, and with "oom" and NULL when the kernel killed in the sandbox
+ * for want of memory, until the sandbox has ended or `event` returns something else than 0, which is returned. */
+typedef int (*rt_event_fn)(void *arg, const char *type, const struct json *data);
+int rt_events(struct sandbox *s, unsigned interval_sec, rt_event_fn event, void *arg,
+	      struct err *e);
+
+/* All its processes on the host, ascending; a VM's are its monitor, engine and file server. Caller frees. */
+int rt_pids(struct sandbox *s, pid_t **ret, size_t *ret_n, struct err *e);
+
 /* Remove a stopped one: poststop hooks, cgroup, state. `force` kills first, and accepts
  * half-created ones and (as runc does) a missing one. */
 int rt_delete(struct rt_ctx *ctx, const char *id, bool force, struct err *e);

@@ -56,7 +56,7 @@ static void test_message_and_descriptors(void **state)
 
 	for (int i = 0; i < CONTROL_FD_COUNT; i++)
 		m.fds[i] = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(control_send(x->a, &m, NULL, &e), 0);
+	assert_int_equal(vm_control_send(x->a, &m, NULL, &e), 0);
 	fstat(m.fds[0], &want);
 	control_message_done(&m);
 	assert_int_equal(control_recv(x->b, &got, &e), 0);
@@ -93,7 +93,7 @@ static void test_errors_of_any_number(void **state)
 		struct err sent = ERR_INIT, e = ERR_INIT;
 
 		err_set(&sent, ERR_LIMIT, numbers[i], "too many");
-		assert_int_equal(control_send(x->a, &m, &sent, NULL), 0);
+		assert_int_equal(vm_control_send(x->a, &m, &sent, NULL), 0);
 		assert_int_equal(control_recv(x->b, &got, &e), 1);
 		assert_int_equal(e.kind, ERR_LIMIT);
 		assert_string_equal(e.text, "too many");
