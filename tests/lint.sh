@@ -25,6 +25,7 @@ base/proc.c                 exit    _exit     proc_exit_as(): the one way to die
 base/spawn.c                exit    _exit     the child of proc_spawn() before its exec
 cgroups/file.c              path    openat    the one accessor of cgroup files: one plain name, O_NOFOLLOW, in a group that is held open
 cgroups/freeze.c            path    openat    cgroup.events, kept open for its notifications
+cgroups/watch.c             path    openat    memory.oom_control, kept open for its notifications
 cgroups/path.c              path    openat    a group below the hierarchy's root, in which there are no symlinks
 cgroups/mounts.c            path    open      mount points of the host's cgroup file systems, from mountinfo
 cgroups/create.c            path    mkdirat   a group is made by mkdir(2) in cgroupfs, in a group that is held open
