@@ -239,3 +239,42 @@ int copyup_tree(int from_fd, int to_fd, struct err *e)
 	r = copy_directory(from, to, st.st_dev, 0, e);
 	return r < 0 ? err_wrap(e, "copy up") : 0;
 }
+
+/* 1 if nothing is in it, 0 if something is. */
+static int is_empty(int fd, struct err *e)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *d;
+	int own = path_open_dir_at(fd, ".", e), r;
+
+	if (own < 0)
+		return own;
+	dir = fdopendir(own);
+	if (!dir) {
+		r = err_sys(e, errno, "read the directory");
+		close(own);
+		return r;
+	}
+	while (errno = 0, (d = readdir(dir)))
+		if (!STREQ(d->d_name, ".") && !STREQ(d->d_name, ".."))
+			return 0;
+	return errno ? err_sys(e, errno, "read the directory") : 1;
+}
+
+int copyup_fill(int from_fd, int to_fd, struct err *e)
+{
+	_cleanup_close_ int to = -1;
+	struct stat st;
+	int r = is_empty(to_fd, e);
+
+	if (r == 1)
+		r = copyup_tree(from_fd, to_fd, e);
+	if (r < 0)
+		return err_wrap(e, "fill the volume");
+	to = path_open_dir_at(to_fd, ".", e);
+	if (to < 0)
+		return to;
+	if (fstat(from_fd, &st) < 0 || fchmod(to, st.st_mode & 07777) < 0)
+		return err_sys(e, errno, "fill the volume: set its mode");
+	return 0;
+}

@@ -53,6 +53,7 @@ struct mount_word {
 	W("ridmap", WORD_FLAG, false, ISO_MOUNT_RIDMAP, NULL)                    \
 	W("copy-symlink", WORD_FLAG, false, ISO_MOUNT_COPY_SYMLINK, NULL)        \
 	W("throwaway", WORD_FLAG, false, ISO_MOUNT_THROWAWAY, NULL)              \
+	W("fill", WORD_FLAG, false, ISO_MOUNT_FILL, NULL)                        \
 	W("sync", WORD_SB, false, 0, NULL)                                       \
 	W("async", WORD_SB_UNDO, false, 0, "sync")                               \
 	W("dirsync", WORD_SB, false, 0, NULL)                                    \

@@ -31,3 +31,5 @@ int mounts_cgroup(const struct inside *in, const struct iso_mount *m, struct err
 /* copyup.c: copy all that lies in directory from_fd, on its own file system, into to_fd (empty, not
  * reachable by anybody else), with owner, mode, times and extended attributes. Both may be O_PATH. */
 int copyup_tree(int from_fd, int to_fd, struct err *e);
+/* The same for a directory of any file system, with its mode, but only if it is empty: a volume is filled once. */
+int copyup_fill(int from_fd, int to_fd, struct err *e);

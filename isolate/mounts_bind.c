@@ -52,18 +52,21 @@ int mounts_bind_source(const struct iso_mount *m, struct err *e)
 int mounts_bind(const struct inside *in, const struct iso_mount *m, int *tree_fd, struct err *e)
 {
 	_cleanup_close_ int target_fd = -1, fd = TAKE_FD(*tree_fd);
+	bool existed;
 	struct stat st;
-	int r;
+	int r = 0;
 
-	r = mounts_apply(in, fd, m, e);
-	if (r < 0)
-		return r;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "look at the source");
-	target_fd = target_open(in->root_fd, m->destination, S_ISDIR(st.st_mode), NULL, e);
+	target_fd = target_open(in->root_fd, m->destination, S_ISDIR(st.st_mode), &existed, e);
 	if (target_fd < 0)
 		return target_fd;
-	return mountfd_attach(fd, target_fd, e);
+	/* Before it may become read-only. */
+	if ((m->flags & ISO_MOUNT_FILL) && existed && S_ISDIR(st.st_mode))
+		r = copyup_fill(target_fd, fd, e);
+	if (r == 0)
+		r = mounts_apply(in, fd, m, e);
+	return r < 0 ? r : mountfd_attach(fd, target_fd, e);
 }
 
 int mounts_copy_symlink(const struct inside *in, const struct iso_mount *m, struct err *e)

@@ -18,6 +18,9 @@ enum iso_mount_flag {
 	ISO_MOUNT_IDMAP = 1 << 4,
 	ISO_MOUNT_RIDMAP = 1 << 5,
 	ISO_MOUNT_COPY_SYMLINK = 1 << 6,
+	ISO_MOUNT_FILL =
+		1
+		<< 8, /* bind of an empty directory: first filled with what the root has there ("fill") */
 	ISO_MOUNT_THROWAWAY = 1 << 7, /* bind: an overlay on tmpfs over the source ("throwaway") */
 };
 

@@ -468,6 +468,39 @@ static void test_tmpcopyup(void **state)
 	run_private(copyup, 0);
 }
 
+/* A volume is filled once: what is in it stays, and it has the mode of what it covers. */
+static void fill(void)
+{
+	struct err err_ = ERR_INIT;
+	struct fixture f;
+	struct stat st;
+
+	CHECK(mkdir("root", 0755) == 0 && mkdir("root/d", 0) == 0 && mkdir("root/e", 0755) == 0);
+	CHECK(chmod("root/d", 02770) == 0 && chown("root/d", 3, 4) == 0);
+	write_file("root/d/file", "content");
+	write_file("root/e/file", "the image's");
+	CHECK(mkdir("empty", 0755) == 0 && mkdir("used", 0755) == 0 && mkdir("new", 0755) == 0);
+	write_file("used/own", "mine");
+	fixture_root(&f);
+	add_mount(&f, "/d", "bind", in_scratch("empty"), "rbind fill ro");
+	add_mount(&f, "/e", "bind", in_scratch("used"), "rbind fill");
+	add_mount(&f, "/missing", "bind", in_scratch("new"), "rbind fill");
+	CHECK_OK(inside_mounts(&f.in, &err_));
+	CHECK(file_is(f.in.root_fd, "d/file", "content"));
+	CHECK(fstatat(f.in.root_fd, "d", &st, 0) == 0 && (st.st_mode & 07777) == 02770);
+	CHECK(st.st_uid == 3 && st.st_gid == 4);
+	CHECK(flags_at(f.in.root_fd, "d") & ST_RDONLY);
+	CHECK(file_is(f.in.root_fd, "e/own", "mine"));
+	CHECK(faccessat(f.in.root_fd, "e/file", F_OK, 0) < 0);
+	CHECK(faccessat(f.in.root_fd, "missing", F_OK, 0) == 0);
+}
+
+static void test_fill(void **state)
+{
+	(void)state;
+	run_private(fill, 0);
+}
+
 static void copyup_full(void)
 {
 	static char big[256 << 10];
@@ -872,6 +905,7 @@ int main(void)
 		cmocka_unit_test(test_dangling_link),
 		cmocka_unit_test(test_copy_symlink),
 		cmocka_unit_test(test_tmpcopyup),
+		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_tmpcopyup_too_big),
 		cmocka_unit_test(test_tmpfs_mode),
 		cmocka_unit_test(test_long_option),
