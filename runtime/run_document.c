@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -85,12 +86,27 @@ static int add_group(const struct run_build *b, const char *name, struct iso_use
 	return 0;
 }
 
+/* --userns keep-id: the caller is himself, unless -u says otherwise. His home is what the root file system's passwd
+ * file says of him. */
+static int keep_id(struct run_build *b, struct err *e)
+{
+	_cleanup_free_ char *spec = NULL;
+	int r;
+
+	if (b->request->user)
+		return 0;
+	if (str_printf(&spec, "%u:%u", geteuid(), getegid()) < 0)
+		return err_nomem(e);
+	r = resolve(b, spec, &b->user, &b->home, e);
+	return r < 0 ? r : 1;
+}
+
 static int take_user(struct run_build *b, struct err *e)
 {
 	const struct rt_run_request *r = b->request;
 	const struct img_config *c = run_image_config(r);
 	const char *spec = r->user ? r->user : c && c->user && *c->user ? c->user : "0";
-	int rc = run_user_self(b, e);
+	int rc = b->userns == RUN_USERNS_KEEP_ID ? keep_id(b, e) : run_user_self(b, e);
 
 	if (rc == 0)
 		rc = resolve(b, spec, &b->user, &b->home, e);
@@ -193,8 +209,7 @@ static int add_annotations(struct json *document, const struct run_build *b, str
 	     json_set(o, ANNOTATION_ISOLATION, json_new_string(b->request->driver)) < 0) ||
 	    (b->rootfs.host_root &&
 	     json_set(o, ANNOTATION_ROOTFS, json_new_string("throwaway")) < 0) ||
-	    run_layers_add(o, b) < 0 ||
-	    json_set(document, "annotations", TAKE_PTR(o)) < 0)
+	    run_layers_add(o, b) < 0 || json_set(document, "annotations", TAKE_PTR(o)) < 0)
 		return err_nomem(e);
 	return 0;
 }
@@ -225,7 +240,7 @@ static int make_document(const struct run_build *b, struct json **ret, struct er
 	if (r == 0)
 		r = add_isolation(document, b, e);
 	if (r == 0)
-		r = run_user_namespace(b, document, RUN_USERNS_DEFAULT, e);
+		r = run_user_namespace(b, document, (enum run_userns_mode)b->userns, e);
 	if (r == 0)
 		*ret = TAKE_PTR(document);
 	return r;
@@ -233,12 +248,51 @@ static int make_document(const struct run_build *b, struct json **ret, struct er
 
 /* ---- from the request ------------------------------------------------------------------- */
 
+static const struct {
+	const char *word;
+	enum run_userns_mode roots, others; /* the caller being root, or an ordinary user */
+} userns_words[] = {
+	{"host", RUN_USERNS_NONE, RUN_USERNS_DEFAULT},
+	{"private", RUN_USERNS_ROOT, RUN_USERNS_ROOT},
+	{"keep-id", RUN_USERNS_NONE, RUN_USERNS_KEEP_ID},
+	{"nomap", RUN_USERNS_NONE, RUN_USERNS_NOMAP},
+};
+
+static int take_userns(struct run_build *b, struct err *e)
+{
+	const char *word = b->request->userns;
+
+	b->userns = RUN_USERNS_DEFAULT;
+	if (!word || !*word)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(userns_words); i++) {
+		if (!STREQ(userns_words[i].word, word))
+			continue;
+		if (!run_is_ordinary() && userns_words[i].roots == RUN_USERNS_NONE &&
+		    !STREQ(word, "host"))
+			return err_invalid(e,
+					   "--userns %s is for ordinary users: root has no "
+					   "subordinate ids",
+					   word);
+		b->userns = run_is_ordinary() ? userns_words[i].others : userns_words[i].roots;
+		return 0;
+	}
+	if (STREQ(word, "auto") || str_has_prefix(word, "auto:") ||
+	    str_has_prefix(word, "keep-id:") || str_has_prefix(word, "container:") ||
+	    str_has_prefix(word, "ns:"))
+		return err_unsupported(e, "--userns %s is not supported yet", word);
+	err_invalid(e, "--userns '%s' is not known", word);
+	return err_hint(e, "there are host, private, keep-id and nomap");
+}
+
 /* Flags first: what is wrong with them is found before anything is looked at. */
 static int take_flags(struct run_build *b, struct err *e)
 {
 	const struct rt_run_request *r = b->request;
 	int rc = run_namespaces_take(b->ctx, r, &b->ns, e);
 
+	if (rc == 0)
+		rc = take_userns(b, e);
 	if (rc == 0)
 		rc = run_security_take(r, &b->security, e);
 	if (rc == 0)

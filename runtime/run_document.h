@@ -69,6 +69,7 @@ struct run_build {
 	struct run_security security;
 	struct run_mounts mounts; /* of the caller and the image, in their order */
 	char *hostname;           /* owned; of the sandbox; the host's with --uts host */
+	int userns;               /* enum run_userns_mode */
 	const char *init;         /* path of the init program in the sandbox, or NULL */
 };
 
