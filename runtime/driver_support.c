@@ -130,7 +130,8 @@ const struct support_row support_table[] = {
 	    VIA("kept, and shown by state; org.insula.isolation and org.insula.rootfs are acted "
 		"upon"),
 	    VIA("kept, and shown by state; org.insula.isolation, org.insula.rootfs and "
-		"org.insula.vm.memory, .vcpus, .accel and .boot-timeout are acted upon")),
+		"org.insula.vm.memory, .vcpus, .engine, .accel and .boot-timeout are acted "
+		"upon")),
 
 	/* ---- linux: namespaces */
 	ROW("linux.namespaces[pid]", YES, GUEST),

@@ -36,6 +36,7 @@ static int params_text(struct sandbox *s, char **ret, size_t *ret_len, struct er
 		.vcpus = s->plan.vcpus,
 		.boot_timeout_sec = p->boot_timeout_sec,
 		.accel = p->accel,
+		.engine = p->engine,
 		.log_level = s->ctx->log.level,
 		.log_json = s->ctx->log.json,
 		.config = s->config.document,

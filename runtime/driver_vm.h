@@ -13,6 +13,7 @@ struct vm_private {
 	uint64_t throwaway_bytes;
 	uint32_t boot_timeout_sec;
 	uint32_t accel;
+	uint32_t engine;
 };
 
 /* driver_vm_plan.c */

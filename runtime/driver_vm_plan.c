@@ -10,7 +10,8 @@
  *	pids.limit, devices	are the guest's; on the host they would hit the engine's threads
  *
  * Annotations: org.insula.vm.memory ("512m"; wins over the limit as the size of the RAM),
- * org.insula.vm.vcpus, org.insula.vm.accel ("auto", "kvm", "tcg"), org.insula.vm.boot-timeout
+ * org.insula.vm.vcpus, org.insula.vm.engine ("auto", "kvm", "qemu"), org.insula.vm.accel ("auto", "kvm", "tcg"),
+ * org.insula.vm.boot-timeout
  * ("120s").
  */
 #include <errno.h>
@@ -34,6 +35,7 @@
 #define ANNOTATION_MEMORY       "org.insula.vm.memory"
 #define ANNOTATION_VCPUS        "org.insula.vm.vcpus"
 #define ANNOTATION_ACCEL        "org.insula.vm.accel"
+#define ANNOTATION_ENGINE       "org.insula.vm.engine"
 #define ANNOTATION_BOOT_TIMEOUT "org.insula.vm.boot-timeout"
 
 void vm_private_free(struct vm_private *p)
@@ -97,24 +99,41 @@ static int plan_vcpus(struct sandbox *s, struct err *e)
 	return 0;
 }
 
+/* An annotation that is one of a few words; the first one is the default. */
+static int plan_word(struct sandbox *s, const char *annotation, const char *const *words, size_t n,
+		     uint32_t *ret, struct err *e)
+{
+	const char *wish = oci_annotation(&s->config, annotation);
+	char choice[64];
+
+	*ret = 0;
+	for (size_t i = 0; wish && i < n; i++)
+		if (STREQ(wish, words[i])) {
+			*ret = (uint32_t)i;
+			return 0;
+		}
+	if (!wish)
+		return 0;
+	snprintf(choice, sizeof(choice), "%s, %s or %s", words[0], words[1], words[2]);
+	return bad_annotation(e, annotation, wish, choice);
+}
+
 static int plan_rest(struct sandbox *s, struct vm_private *p, struct err *e)
 {
 	static const char *const accels[] = {
 		[VM_ACCEL_AUTO] = "auto", [VM_ACCEL_KVM] = "kvm", [VM_ACCEL_TCG] = "tcg"};
-	const char *accel = oci_annotation(&s->config, ANNOTATION_ACCEL);
+	static const char *const engines[] = {
+		[VM_ENGINE_AUTO] = "auto", [VM_ENGINE_KVM] = "kvm", [VM_ENGINE_QEMU] = "qemu"};
 	const char *timeout = oci_annotation(&s->config, ANNOTATION_BOOT_TIMEOUT);
 	uint64_t usec;
-	size_t i;
+	int r;
 
-	p->accel = VM_ACCEL_AUTO;
 	p->boot_timeout_sec = DEFAULT_BOOT_TIMEOUT_SEC;
-	for (i = 0; accel && i < ARRAY_SIZE(accels); i++)
-		if (STREQ(accel, accels[i])) {
-			p->accel = (uint32_t)i;
-			break;
-		}
-	if (accel && i == ARRAY_SIZE(accels))
-		return bad_annotation(e, ANNOTATION_ACCEL, accel, "auto, kvm or tcg");
+	r = plan_word(s, ANNOTATION_ACCEL, accels, ARRAY_SIZE(accels), &p->accel, e);
+	if (r == 0)
+		r = plan_word(s, ANNOTATION_ENGINE, engines, ARRAY_SIZE(engines), &p->engine, e);
+	if (r < 0)
+		return r;
 	if (!timeout)
 		return 0;
 	if (parse_duration(timeout, &usec) < 0 || usec < 1000000 ||
@@ -192,6 +211,7 @@ static int plan_engine(struct sandbox *s, struct vm_private *p, uint64_t *ret_ov
 		.memory_bytes = s->plan.guest_memory_bytes,
 		.vcpus = s->plan.vcpus,
 		.accel = (enum vm_accel)p->accel,
+		.engine = (enum vm_engine_choice)p->engine,
 		.share_dir = VMM_SHARE_DIR,
 		.run_dir = VMM_RUN_DIR,
 		.cache_dirfd = -1,

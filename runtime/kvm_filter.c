@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-/* Of every thread. */
+/* Of every thread, vCPUs' too. */
 static const char *const common[] = {
 	"read",
 	"write",
@@ -51,12 +51,13 @@ static const char *const common[] = {
 	"exit_group",
 };
 
-static const char *const main_only[] = {
+static const char *const not_vcpu[] = {
+	"seccomp", /* by which a vCPU's thread becomes one: it can only take more away */
 	"epoll_wait", "epoll_pwait", "epoll_pwait2",                          /* the loop */
 	"preadv",     "pwritev",     "preadv2",      "pwritev2", "fdatasync", /* disks */
 };
 
-/* ioctls of vCPUs' threads. */
+/* ioctls of vCPUs' threads, and so of all, though only theirs have the descriptors at hand. */
 static const uint64_t vcpu_ioctls[] = {KVM_RUN, KVM_GET_REGS, KVM_KVMCLOCK_CTRL};
 
 static int add_rule(struct iso_seccomp *s, uint32_t allow, const char *name,
@@ -118,8 +119,10 @@ static int compile(bool vcpu, struct iso_bpf *ret, struct err *e)
 	if (r == 0)
 		r = add_restricted(&s, allow);
 	if (r == 0 && !vcpu)
-		r = add_names(&s, allow, main_only, ARRAY_SIZE(main_only));
-	for (size_t i = 0; r == 0 && vcpu && i < ARRAY_SIZE(vcpu_ioctls); i++) {
+		r = add_names(&s, allow, not_vcpu, ARRAY_SIZE(not_vcpu));
+	if (r == 0 && !vcpu) /* over all threads, as disks' workers exist already */
+		r = iso_seccomp_flag_parse("SECCOMP_FILTER_FLAG_TSYNC", &s.flags);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(vcpu_ioctls); i++) {
 		struct iso_seccomp_arg request = {.index = 1, .value = vcpu_ioctls[i]};
 
 		r = iso_seccomp_op_parse("SCMP_CMP_EQ", &request.op);
@@ -134,7 +137,7 @@ static int compile(bool vcpu, struct iso_bpf *ret, struct err *e)
 int kvm_filters_compile(struct kvm_filters *ret, struct err *e)
 {
 	struct kvm_filters f = {0};
-	int r = compile(false, &f.main, e);
+	int r = compile(false, &f.all, e);
 
 	if (r == 0)
 		r = compile(true, &f.vcpu, e);
@@ -148,6 +151,6 @@ int kvm_filters_compile(struct kvm_filters *ret, struct err *e)
 
 void kvm_filters_done(struct kvm_filters *f)
 {
-	iso_bpf_done(&f->main);
+	iso_bpf_done(&f->all);
 	iso_bpf_done(&f->vcpu);
 }

@@ -12,7 +12,7 @@ int kvm_jail_enter(struct err *e);
 
 /* System call filters: everything that is not named ends the process. */
 struct kvm_filters {
-	struct iso_bpf main, vcpu;
+	struct iso_bpf all, vcpu; /* vcpu comes on top of all */
 };
 int kvm_filters_compile(struct kvm_filters *ret, struct err *e);
 void kvm_filters_done(struct kvm_filters *f);

@@ -50,7 +50,8 @@ struct vmm_params {
 	uint64_t throwaway_bytes;
 	uint32_t vcpus;
 	uint32_t boot_timeout_sec;
-	uint32_t accel; /* enum vm_accel */
+	uint32_t accel;  /* enum vm_accel */
+	uint32_t engine; /* enum vm_engine_choice */
 	uint32_t log_level;
 	bool log_json;
 	struct json *config; /* the OCI document */

@@ -99,6 +99,7 @@ static int start_vm(struct vmm *m, struct err *e)
 		.memory_bytes = m->params.memory_bytes,
 		.vcpus = m->params.vcpus,
 		.accel = (enum vm_accel)m->params.accel,
+		.engine = (enum vm_engine_choice)m->params.engine,
 		.share_dir = VMM_SHARE_DIR,
 		.run_dir = VMM_RUN_DIR,
 		.cache_dirfd = m->root_fd,

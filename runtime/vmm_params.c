@@ -36,6 +36,7 @@ int vmm_params_to_text(const struct vmm_params *p, char **ret, size_t *ret_len, 
 	    json_set(o, "vcpus", json_new_u64(p->vcpus)) < 0 ||
 	    json_set(o, "bootTimeoutSec", json_new_u64(p->boot_timeout_sec)) < 0 ||
 	    json_set(o, "accel", json_new_u64(p->accel)) < 0 ||
+	    json_set(o, "engine", json_new_u64(p->engine)) < 0 ||
 	    json_set(o, "logLevel", json_new_u64(p->log_level)) < 0 ||
 	    json_set(o, "logJson", json_new_bool(p->log_json)) < 0 ||
 	    json_set(o, "config", json_copy(p->config)) < 0 ||
@@ -60,6 +61,7 @@ static const struct json_field fields[] = {
 	JSON_REQUIRED(struct vmm_params, vcpus, "vcpus", json_read_u32),
 	JSON_REQUIRED(struct vmm_params, boot_timeout_sec, "bootTimeoutSec", json_read_u32),
 	JSON_REQUIRED(struct vmm_params, accel, "accel", json_read_u32),
+	JSON_REQUIRED(struct vmm_params, engine, "engine", json_read_u32),
 	JSON_REQUIRED(struct vmm_params, log_level, "logLevel", json_read_u32),
 	JSON_REQUIRED(struct vmm_params, log_json, "logJson", json_read_bool),
 	JSON_REQUIRED(struct vmm_params, config, "config", read_config),

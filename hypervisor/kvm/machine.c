@@ -240,6 +240,8 @@ int machine_run(struct machine *m, struct err *e)
 	int r;
 
 	pthread_mutex_lock(&m->lock);
+	m->may_enter = true;
+	pthread_cond_broadcast(&m->changed);
 	r = wait_entered(m);
 	if (r == 0 && m->state == STATE_WAITING)
 		m->state = STATE_RUNNING;

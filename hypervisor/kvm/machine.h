@@ -4,8 +4,9 @@
  * threads. What devices are on its buses, and what a guest is booted from, is the caller's.
  *
  * Life: machine_new(), devices and kernel, machine_create_vcpus(), machine_run(), pauses, the end,
- * machine_free(). The vCPUs' threads exist from machine_create_vcpus() on and wait; each calls
- * `enter` (a system call filter) first. The first cause of the end wins.
+ * machine_free(). The vCPUs' threads exist from machine_create_vcpus() on and wait; in machine_run() each calls
+ * `enter` (a system call filter of its own, after one that the caller laid over all threads), and only when
+ * all have, the guest runs. The first cause of the end wins.
  */
 #pragma once
 
@@ -54,7 +55,7 @@ int machine_irq(struct machine *m, unsigned gsi, struct irq_line *ret, struct er
 int machine_notify(struct machine *m, uint64_t at, uint32_t value, int event_fd, struct err *e);
 
 int machine_create_vcpus(struct machine *m, const struct x86_start *start, struct err *e);
-/* Wait until each thread has called `enter`, and tell how it went; then let them run. */
+/* Let each thread call `enter`, tell how it went; then let them run. */
 int machine_run(struct machine *m, struct err *e);
 /* On return no vCPU is in the guest or in a device of ours. */
 void machine_pause(struct machine *m);

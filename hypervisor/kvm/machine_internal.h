@@ -39,6 +39,7 @@ struct machine {
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* state, parked, entered */
+	bool may_enter;         /* the vCPUs' threads may call `enter` */
 	enum machine_state state;
 	enum machine_end end;
 	char text[MACHINE_TEXT_MAX];

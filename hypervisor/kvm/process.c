@@ -4,7 +4,7 @@
  *
  *	CONFIG received, jail entered (nothing of the guest's was looked at before)
  *	machine, devices; kernel, initramfs, boot data and ACPI tables put into guest memory
- *	vCPUs' threads made, each in its filter; the main thread's filter; READY
+ *	vCPUs' threads made; a filter over all threads, a narrower one in each vCPU's; READY
  *	the loop: devices' events, the engine's orders, until the end
  *
  * The main thread runs the devices' loop. Orders of the engine are only taken in there and carried out between two
@@ -247,8 +247,8 @@ static int live(struct process *p, struct err *e)
 	if (r == 0)
 		r = io_loop_add(p->loop, machine_end_fd(p->machine), EPOLLIN, on_end, p,
 				&p->end_source, e);
-	if (r == 0 && p->jail->filter_main) {
-		r = p->jail->filter_main(p->jail->arg);
+	if (r == 0 && p->jail->filter_all) {
+		r = p->jail->filter_all(p->jail->arg);
 		if (r < 0)
 			err_sys(e, r, "install the system call filter");
 	}

@@ -186,8 +186,13 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 	struct machine *m = v->machine;
-	int r = m->enter ? m->enter(m->enter_arg) : 0;
+	int r;
 
+	pthread_mutex_lock(&m->lock);
+	while (!m->may_enter && m->state != STATE_ENDED)
+		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+	r = m->enter ? m->enter(m->enter_arg) : 0;
 	pthread_mutex_lock(&m->lock);
 	v->entered = r;
 	pthread_cond_broadcast(&m->changed);

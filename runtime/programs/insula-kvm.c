@@ -16,11 +16,11 @@ static int enter(void *arg, struct err *e)
 	return kvm_jail_enter(e);
 }
 
-static int filter_main(void *arg)
+static int filter_all(void *arg)
 {
 	const struct kvm_filters *f = arg;
 
-	return iso_seccomp_install(&f->main, NULL);
+	return iso_seccomp_install(&f->all, NULL);
 }
 
 static int filter_vcpu(void *arg)
@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	struct kvm_filters filters = {0};
 	const struct kvm_process_jail jail = {
 		.enter = enter,
-		.filter_main = filter_main,
+		.filter_all = filter_all,
 		.filter_vcpu = filter_vcpu,
 		.arg = &filters,
 	};

@@ -24,8 +24,9 @@ enum kvm_process_fd {
 struct kvm_process_jail {
 	/* The whole process: user, namespaces, root. Called first, with one thread. May be NULL. */
 	int (*enter)(void *arg, struct err *e);
-	/* The calling thread's system call filter, for the main thread and for each vCPU's. 0 or -errno. May be NULL. */
-	int (*filter_main)(void *arg);
+	/* System call filters: first one over all threads (there are workers and vCPUs' by then), then, in each vCPU's
+	 * thread, a narrower one on top. 0 or -errno. May be NULL. */
+	int (*filter_all)(void *arg);
 	int (*filter_vcpu)(void *arg);
 	void *arg;
 };
