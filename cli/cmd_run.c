@@ -10,6 +10,7 @@
 #include "cidfile.h"
 #include "people.h"
 #include "run_detached.h"
+#include "run_image.h"
 #include "run_options.h"
 
 static int explain(struct cli *cli, struct rt_create_request *c, struct err *e)
@@ -76,9 +77,26 @@ static int run_checked(struct cli *cli, const struct run_opts *o, struct rt_crea
 	return r;
 }
 
-static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_request *request,
+/* What it writes goes to a directory of its own in the store. */
+static int use_image(struct cli *cli, struct rt_run_request *request, struct rt_create_request *c,
+		     char **ret_storage, struct err *e)
+{
+	int r = rt_storage_path(&cli->ctx, c->id, ret_storage, e);
+
+	if (r < 0)
+		return r;
+	request->storage = *ret_storage;
+	request->ephemeral = c->ephemeral;
+	c->storage = *ret_storage;
+	c->image = request->image->name;
+	c->image_id = request->image->id;
+	return 0;
+}
+
+static int run(struct cli *cli, const struct run_opts *o, struct rt_run_request *request,
 	       struct err *e)
 {
+	_cleanup_free_ char *storage = NULL;
 	char id[13];
 	_cleanup_close_ int null = o->interactive ? -1 : path_open_null(e);
 	struct rt_file *files = NULL;
@@ -96,7 +114,9 @@ static int run(struct cli *cli, const struct run_opts *o, const struct rt_run_re
 
 	if (!o->interactive && null < 0)
 		return null;
-	r = rt_run_document(&cli->ctx, request, c.id, &c.document, e);
+	r = request->image ? use_image(cli, request, &c, &storage, e) : 0;
+	if (r >= 0)
+		r = rt_run_document(&cli->ctx, request, c.id, &c.document, e);
 	if (r >= 0)
 		r = rt_run_files(&cli->ctx, request, c.id, &files, &c.n_files, e);
 	if (r < 0) {
@@ -113,6 +133,7 @@ static int run_or_create(struct cli *cli, int argc, char **argv, bool only_creat
 {
 	struct run_opts o;
 	struct run_parts parts = {0};
+	struct img_image image = {0};
 	struct rt_run_request request;
 	int first, r;
 
@@ -122,15 +143,21 @@ static int run_or_create(struct cli *cli, int argc, char **argv, bool only_creat
 	o.only_create = only_create;
 	o.detach |= only_create;
 	if (r >= 0)
-		r = run_opts_check(&o, argc, argv, first, e);
+		r = run_opts_check(&o, argc, first, e);
 	if (r >= 0)
 		r = run_parts_take(&cli->ctx, &o, &parts, e);
+	if (r >= 0 && !o.rootfs)
+		r = run_image_open(cli, &o, argv[first], &image, e);
 	if (r >= 0)
-		r = run_check_platform(o.platform, NULL, e);
+		r = run_check_platform(o.platform, o.rootfs ? NULL : &image, e);
+	if (r >= 0 && !o.rootfs)
+		r = run_check_misplaced(&o, &image, argv + first + 1, e);
 	if (r >= 0) {
-		run_request_fill(&o, &parts, argv + first, &request);
+		run_request_fill(&o, &parts, argv + first + !o.rootfs, &request);
+		request.image = o.rootfs ? NULL : &image;
 		r = run(cli, &o, &request, e);
 	}
+	img_image_done(&image);
 	run_parts_done(&parts);
 	run_opts_done(&o);
 	return r;

@@ -93,6 +93,8 @@ static int run_command(struct cli *cli, const struct log_sink *sink, int argc, c
 				       cli->global.rootless);
 	if (!c->no_runtime) {
 		r = rt_ctx_init(&cli->ctx, cli->global.root, cli->argv, e);
+		if (r == 0 && cli->global.store)
+			r = rt_store_set(&cli->ctx, cli->global.store, e);
 		if (r < 0)
 			return r;
 	}

@@ -242,17 +242,17 @@ static int check_values(const struct run_opts *o, struct err *e)
 }
 
 /* Most flags are judged where they are used, by the runtime; here are those that are ours alone. */
-int run_opts_check(const struct run_opts *o, int argc, char **argv, int first, struct err *e)
+int run_opts_check(const struct run_opts *o, int argc, int first, struct err *e)
 {
 	int r;
 
-	if (!o->rootfs && first < argc) {
-		err_unsupported(e, "'%s': images are not supported yet", argv[first]);
-		return err_hint(e,
-				"give the root file system as a directory: --rootfs DIR COMMAND");
+	if (!o->rootfs && first >= argc) {
+		err_invalid(e, "no image and no root file system given");
+		return err_hint(e, "insula run IMAGE [COMMAND], or --rootfs DIR COMMAND; / is this "
+				   "host's own system");
 	}
-	if (!o->rootfs || (first >= argc && (!o->entrypoint || !*o->entrypoint))) {
-		err_invalid(e, "%s", o->rootfs ? "no command given" : "no root file system given");
+	if (o->rootfs && first >= argc && (!o->entrypoint || !*o->entrypoint)) {
+		err_invalid(e, "no command given");
 		return err_hint(e, "insula run --rootfs DIR COMMAND; / is this host's own system");
 	}
 	r = check_names(o, e);

@@ -47,7 +47,7 @@ struct run_parts {
 void run_opts_init(struct run_opts *o);
 void run_opts_done(struct run_opts *o);
 /* What can be judged by the flags alone. */
-int run_opts_check(const struct run_opts *o, int argc, char **argv, int first, struct err *e);
+int run_opts_check(const struct run_opts *o, int argc, int first, struct err *e);
 
 /* Looks up the sandboxes whose namespaces are to be shared. */
 int run_parts_take(const struct rt_ctx *ctx, const struct run_opts *o, struct run_parts *p,
