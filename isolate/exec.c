@@ -46,6 +46,7 @@ struct exec_plan {
 	const struct iso_exec_params *params;
 	uint64_t flags; /* CLONE_NEW* of the namespaces that are the container's */
 	int root_fd;    /* init's root directory; -1: the mount namespace is not the container's */
+	bool nested;    /* all of us are in an outer user namespace */
 };
 
 /* ---- joining (in the intermediate) ------------------------------------------------------------ */
@@ -153,6 +154,7 @@ static int exec_child(void *arg, int *fd, struct err *e)
 		r = p->enter_groups(p->enter_arg, e);
 	if (r == 0 && id.userns)
 		r = identity_enter_userns(e);
+	id.userns |= plan->nested;
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		r = err_sys(e, errno, "set the death signal");
 	if (r == 0 && identity_needs_procfs(p->process))
@@ -265,7 +267,7 @@ static int await_exec(struct iso_init *i, struct err *e)
 
 int iso_exec_spawn(const struct iso_exec_params *p, struct iso_init *ret, struct err *e)
 {
-	struct exec_plan plan = {.params = p, .root_fd = -1};
+	struct exec_plan plan = {.params = p, .root_fd = -1, .nested = ns_user_is_nested()};
 	struct spawn s = {
 		.what = peer,
 		.cgroup_fd = p->cgroup_fd,

@@ -35,6 +35,7 @@
 #include "command.h"
 #include "identity.h"
 #include "inside.h"
+#include "nsfile.h"
 #include "procfs.h"
 
 static const char creator[] = "the creator";
@@ -306,7 +307,7 @@ int init_child(void *arg, int *fd, struct err *e)
 		.proc_fd = -1,
 		.console_fd = -1,
 		.sync_fd = *fd,
-		.userns = plan->userns,
+		.userns = plan->userns || ns_user_is_nested(),
 		.cgroupns = plan->params->config->ns[ISO_NS_CGROUP].mode != ISO_NS_INHERIT,
 	};
 	int r;

@@ -17,7 +17,7 @@ struct inside {
 	int console_fd; /* slave of the terminal, or -1 */
 	int sync_fd;    /* channel to the creator; borrowed */
 	char *command;  /* path of what will be executed; owned by init */
-	bool userns;    /* we are in a user namespace of our own */
+	bool userns;    /* we are in a user namespace: of our own, or all of us in an outer one */
 	bool cgroupns;  /* … and a cgroup namespace */
 };
 

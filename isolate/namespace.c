@@ -114,6 +114,16 @@ int ns_is_ours(enum iso_ns ns, int fd, struct err *e)
 	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* Fixed since Linux 3.8: include/linux/proc_ns.h, PROC_USER_INIT_INO. */
+#define FIRST_USER_NS_INODE 0xEFFFFFFDU
+
+bool ns_user_is_nested(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != FIRST_USER_NS_INODE;
+}
+
 int ns_open_root(pid_t pid, struct err *e)
 {
 	char path[32];

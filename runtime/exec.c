@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
@@ -13,12 +14,26 @@
 #include "base/proc.h"
 #include "sandbox.h"
 
+/* Before its start the first process is still a copy of our own program, into which the kernel lets nobody look but who is
+ * privileged over the namespace that the program came from: so not an ordinary user. */
+static int check_unstarted(struct sandbox *s, struct err *e)
+{
+	int r = sandbox_need_config(s, e);
+
+	if (r < 0 || geteuid() == 0 || s->config.isolation.ns[ISO_NS_USER].mode == ISO_NS_INHERIT)
+		return r;
+	err_set(e, ERR_STATE, EBUSY,
+		"cannot exec in a container of an ordinary user that is not started yet");
+	return err_hint(e, "start it first");
+}
+
 static int check_status(struct sandbox *s, struct err *e)
 {
 	enum rt_status status = sandbox_status(s);
 
 	switch (status) {
 	case RT_CREATED:
+		return check_unstarted(s, e);
 	case RT_RUNNING:
 		return 0;
 	case RT_PAUSED:

@@ -4,13 +4,16 @@
  */
 #include "run_userns.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
+#include "caller.h"
 #include "isolate/userns.h"
 
 struct maps {
@@ -290,6 +293,29 @@ static int adapt_own_system(const struct run_build *b, struct json *document, st
 	return json_set(process, "cwd", json_new_string(own.cwd)) < 0 ? err_nomem(e) : 0;
 }
 
+/* Root of an outer user namespace may have no groups there, or not these. */
+static int adapt_outer_groups(const struct run_build *b, struct json *document, struct err *e)
+{
+	_cleanup_(maps_done) struct maps m = {0};
+	_cleanup_free_ char *setgroups = NULL;
+	uint32_t host;
+	int r;
+
+	if (b->user.n_additional_gids == 0 || strv_len((char *const *)b->request->groups) > 0 ||
+	    caller_is_hosts_root())
+		return 0;
+	r = path_read_file_at(AT_FDCWD, "/proc/self/setgroups", 64, &setgroups, NULL, e);
+	if (r == 0)
+		r = iso_user_maps(&m.uid, &m.gid, &m.single, NULL, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < b->user.n_additional_gids; i++)
+		if (str_has_prefix(setgroups, "deny") ||
+		    iso_id_to_host(&m.gid, b->user.additional_gids[i], &host) < 0)
+			drop_groups(document);
+	return 0;
+}
+
 int run_user_namespace(const struct run_build *b, struct json *document, enum run_userns_mode mode,
 		       struct err *e)
 {
@@ -298,7 +324,7 @@ int run_user_namespace(const struct run_build *b, struct json *document, enum ru
 	int r;
 
 	if (mode == RUN_USERNS_NONE || (mode == RUN_USERNS_DEFAULT && !run_is_ordinary()))
-		return 0;
+		return run_is_ordinary() ? 0 : adapt_outer_groups(b, document, e);
 	if (!l)
 		return err_nomem(e);
 	r = mode == RUN_USERNS_DEFAULT ? default_maps(b, &m, e) : full_maps(&m, mode, e);
