@@ -18,6 +18,10 @@
 /* NULL: there is none. */
 int oci_read_landlock(const char *annotation, struct iso_landlock *ret, struct err *e);
 
-/* Set the annotation that fits the mounts, the root and the namespaces which `document` has by now; rootfd is its root
- * file system. */
-int run_add_landlock(struct json *document, int rootfd, struct err *e);
+struct run_build;
+
+/* Set the annotation that fits the mounts, the root and the namespaces which the finished `document` has, unless the caller
+ * gave one or asked for something that it would forbid. Only for the host's own system. */
+int run_add_landlock(struct json *document, const struct run_build *b, struct err *e);
+/* The same without asking: rootfd is the root file system. */
+int run_set_landlock(struct json *document, int rootfd, struct err *e);

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "creation.h"
+#include "landlock_document.h"
 #include "oci_parse.h"
 #include "run_document.h"
 #include "run_root.h"
@@ -241,6 +242,8 @@ static int make_document(const struct run_build *b, struct json **ret, struct er
 		r = add_isolation(document, b, e);
 	if (r == 0)
 		r = run_user_namespace(b, document, (enum run_userns_mode)b->userns, e);
+	if (r == 0)
+		r = run_add_landlock(document, b, e);
 	if (r == 0)
 		*ret = TAKE_PTR(document);
 	return r;

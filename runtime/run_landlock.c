@@ -18,6 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@
 #include "base/str.h"
 #include "landlock_document.h"
 #include "oci_parse.h"
+#include "run_document.h"
 
 static bool has_option(const struct json_at *mount, const char *word)
 {
@@ -205,7 +207,7 @@ static int make_text(const struct json_at *top, char *const *write, char **ret, 
 	return 0;
 }
 
-int run_add_landlock(struct json *document, int rootfd, struct err *e)
+int run_set_landlock(struct json *document, int rootfd, struct err *e)
 {
 	struct json *annotations = json_object_member(document, "annotations", true);
 	struct json_at top = json_top(document);
@@ -222,4 +224,22 @@ int run_add_landlock(struct json *document, int rootfd, struct err *e)
 	if (!annotations || json_set(annotations, ANNOTATION_LANDLOCK, json_new_string(text)) < 0)
 		return err_nomem(e);
 	return 0;
+}
+
+/* Behind Landlock nobody changes mounts, which is what CAP_SYS_ADMIN is asked for, nor the kernel's switches, which is
+ * what is unmasked for. */
+static bool is_wanted(const struct json *document, const struct run_build *b)
+{
+	struct json_at top = json_top(document), annotations, own;
+
+	if (!b->rootfs.host_root || b->request->privileged || b->security.unmasked ||
+	    (b->security.caps & UINT64_C(1) << CAP_SYS_ADMIN))
+		return false;
+	return !json_member(&top, "annotations", &annotations) ||
+	       !json_member(&annotations, ANNOTATION_LANDLOCK, &own);
+}
+
+int run_add_landlock(struct json *document, const struct run_build *b, struct err *e)
+{
+	return is_wanted(document, b) ? run_set_landlock(document, b->rootfs.fd, e) : 0;
 }

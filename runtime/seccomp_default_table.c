@@ -198,7 +198,7 @@ const struct call_group call_groups[] = {
 	 0, "no kernel of today has them, or nobody calls them"},
 	{CALL_ABSENT, "Sockets in one call",
 	 "socketcall",
-	 0, "of 32-bit x86, whose programs do not run (see below): its arguments lie in memory, where a filter cannot look"},
+	 0, "of 32-bit x86, whose programs do not run (see above): its arguments lie in memory, where a filter cannot look"},
 	{CALL_CONDITIONAL, "Threads and processes",
 	 "clone",
 	 0, "without CAP_SYS_ADMIN only without a flag for a new namespace (EPERM)"},

@@ -150,15 +150,17 @@ static enum verdict remount(void)
 	return refused("remount");
 }
 
+/* A mount that nobody attached gives something when a file of it can be opened. */
 static enum verdict new_mount_calls(void)
 {
 	int fd = (int)syscall(SYS_fsopen, "proc", 0);
 
-	if (fd >= 0 && syscall(SYS_fsconfig, fd, 6, NULL, NULL, 0) == 0 &&
-	    syscall(SYS_fsmount, fd, 0, 0) >= 0)
+	if (fd >= 0 && syscall(SYS_fsconfig, fd, 6, NULL, NULL, 0) == 0)
+		fd = (int)syscall(SYS_fsmount, fd, 0, 0);
+	if (fd >= 0 && openat(fd, "version", O_RDONLY) >= 0)
 		return breach("fsmount");
 	fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/proc", 1);
-	if (fd >= 0)
+	if (fd >= 0 && openat(fd, "version", O_RDONLY) >= 0)
 		return breach("open_tree");
 	if (syscall(SYS_move_mount, AT_FDCWD, "/run", AT_FDCWD, "/mnt", 0) == 0)
 		return breach("move_mount");

@@ -9,6 +9,7 @@
  */
 #include "fake_host.h"
 #include "hostile.h"
+#include "oci_document.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -150,6 +151,208 @@ static void user_without_ids_learns_and_changes_nothing(void **state)
 	expect_all_refused(&h);
 }
 
+/* ---- one fence without the others ------------------------------------------------------------------------ */
+
+static const char strong[] = "[\"CAP_SYS_ADMIN\", \"CAP_DAC_OVERRIDE\", \"CAP_MKNOD\"]";
+
+/* What run makes itself for a sandbox is not there for a bundle: /etc/hostname and the like. */
+static void drop_own_files(struct json *document)
+{
+	struct json_at top = json_top(document), mounts;
+	struct json *kept = json_new_array();
+
+	assert_true(json_member(&top, "mounts", &mounts));
+	for (size_t i = 0; i < json_array_len(&mounts); i++) {
+		struct json_at mount = json_array_at(&mounts, i), source;
+		const char *from =
+			json_member(&mount, "source", &source) ? json_peek_string(&source) : "";
+
+		if (strncmp(from, world->state, strlen(world->state)) != 0)
+			assert_int_equal(json_push(kept, json_copy(mount.value)), 0);
+	}
+	assert_int_equal(json_set(document, "mounts", kept), 0);
+}
+
+/* The document that `insula run --rootfs /` makes, with changes (pairs of a path and a JSON text), as a bundle; the command
+ * tries these rows. */
+static const char *host_bundle(const char *rows, const char *const *changes)
+{
+	struct run_result r = run_insula(
+		world, ARGV("run", "--explain", "--rootfs", "/", FAKE_PROGRAM, "try", rows));
+	char *end = strstr(r.out, "\n\n"), *whole = NULL;
+	const char *dir = text("%s/host-bundle", world->dir);
+	struct json *document;
+
+	assert_int_equal(r.code, 0);
+	assert_non_null(end);
+	*end = '\0';
+	document = document_parse(r.out);
+	drop_own_files(document);
+	for (; *changes; changes += 2)
+		document_put(document, changes[0], document_parse(changes[1]));
+	assert_int_equal(json_to_text(document, true, &whole, NULL), 0);
+	make_tree(dir);
+	write_file(text("%s/config.json", dir), whole, 0644);
+	free(whole);
+	json_free(document);
+	run_result_done(&r);
+	return dir;
+}
+
+static void expect_rows(const char *dir, const char *verdict, bool all)
+{
+	struct run_result r = run_oci(world, ARGV("run", "--bundle", dir, world->id));
+	int n = 0, other = 0;
+
+	for (char *save, *line = strtok_r(r.out, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *tab = strchr(line, '\t');
+
+		if (!tab || strncmp(line, "end\t", 4) == 0)
+			continue;
+		n++;
+		if (strncmp(tab + 1, verdict, strlen(verdict)) == 0)
+			continue;
+		if (all)
+			print_message("%s\n", line);
+		other++;
+	}
+	if (n == 0 || (all ? other > 0 : other == n))
+		fail_msg("exit code %d, %d of %d rows: %s", r.code, other, n, r.err);
+	run_result_done(&r);
+}
+
+static void need_landlock(void)
+{
+	if (iso_landlock_abi() >= 2)
+		return;
+	print_message("# skip: Landlock has ABI %d here\n", iso_landlock_abi());
+	skip();
+}
+
+#define NO_LANDLOCK "annotations", "{\"org.insula.rootfs\": \"throwaway\"}"
+
+/* The mounts that protect the kernel's switches are gone, and the filter: Landlock alone refuses. */
+static void landlock_alone_protects_the_kernels_files(void **state)
+{
+	static const char rows[] = "proc-sys,sysrq,mknod";
+
+	(void)state;
+	need_landlock();
+	expect_rows(host_bundle(rows, CHANGES("linux.readonlyPaths", "null", "linux.maskedPaths",
+					      "null", "linux.seccomp", "null")),
+		    "refused", true);
+	/* and it is Landlock that does */
+	expect_rows(host_bundle(rows, CHANGES("linux.readonlyPaths", "null", "linux.maskedPaths",
+					      "null", "linux.seccomp", "null", NO_LANDLOCK)),
+		    "BREACH", false);
+}
+
+/* Even CAP_SYS_ADMIN changes no mounts behind it. */
+static void landlock_alone_keeps_the_mounts(void **state)
+{
+	static const char rows[] = "mount,umount,remount,new-mount-calls,pivot-root,userns-gain";
+
+	(void)state;
+	need_landlock();
+	expect_rows(
+		host_bundle(rows, CHANGES("linux.seccomp", "null", "process.capabilities.bounding",
+					  strong, "process.capabilities.effective", strong,
+					  "process.capabilities.permitted", strong)),
+		"refused", true);
+	expect_rows(
+		host_bundle(rows, CHANGES("linux.seccomp", "null", "process.capabilities.bounding",
+					  strong, "process.capabilities.effective", strong,
+					  "process.capabilities.permitted", strong, NO_LANDLOCK)),
+		"BREACH", false);
+}
+
+/* With the host's network its abstract sockets are in reach but for the scope. */
+static void landlock_alone_keeps_from_abstract_sockets(void **state)
+{
+	static struct fake_host h;
+	char *why = NULL;
+	bool ran;
+
+	(void)state;
+	if (iso_landlock_abi() < 6) {
+		print_message("# skip: Landlock has ABI %d here\n", iso_landlock_abi());
+		skip();
+	}
+	fake_host_open(&h, world, NULL, NULL);
+	ran = fake_host_attack(
+		&h, insula_argv(world, ARGV("run", "--rm", "--network", "host", "--rootfs", "/")),
+		&why);
+	fake_host_close(&h);
+	if (!ran)
+		fail_msg("%s", why);
+	assert_string_equal(fake_host_row(&h, "abstract-bus")->verdict, "refused");
+	assert_string_equal(fake_host_row(&h, "abstract-x11")->verdict, "refused");
+	/* The network itself is what was asked for. */
+	assert_string_equal(fake_host_row(&h, "local-port")->verdict, "BREACH");
+}
+
+/* In a bundle, without any other fence, for the first process and for an exec'd one. */
+static void landlock_in_a_bundle(void **state)
+{
+	static const char script[] =
+		"echo x >> /etc/plain; echo x > /etc/new; rm /etc/plain; mv /etc/passwd /etc/p; "
+		"mkdir /data/sub && echo ok > /data/sub/f && mv /data/sub/f /data/g && cat "
+		"/data/g; "
+		"echo done";
+	const char *dir =
+		bundle(world, "landlock", "echo ready; sleep 600",
+		       CHANGES("root.readonly", "false", "annotations",
+			       "{\"org.insula.landlock\": \"{\\\"read\\\": [\\\"/\\\"], "
+			       "\\\"write\\\": [\\\"/data\\\"], \\\"device\\\": [\\\"/dev\\\"]}\"}",
+			       NO_MASKS));
+	int fd;
+	char *plain;
+
+	(void)state;
+	need_landlock();
+	pid_t pid = bundle_start(world, dir, "ready", &fd);
+	struct run_result r = run_oci(world, ARGV("exec", world->id, "sh", "-c", script));
+
+	bundle_end(world, pid, fd);
+	assert_string_equal(r.out, "ok\ndone\n");
+	assert_non_null(strstr(r.err, "Permission denied"));
+	run_result_done(&r);
+	dir = bundle(world, "landlock", script,
+		     CHANGES("root.readonly", "false", "annotations",
+			     "{\"org.insula.landlock\": \"{\\\"read\\\": [\\\"/\\\"], "
+			     "\\\"write\\\": [\\\"/data\\\"]}\"}",
+			     NO_MASKS));
+	expect_result(run_oci(world, ARGV("exec", world->id, "true")), 1, "", "");
+	assert_int_equal(rmdir(text("%s/data/sub", world->rootfs)), 0);
+	r = bundle_run(world, dir);
+	assert_string_equal(r.out, "ok\ndone\n");
+	run_result_done(&r);
+	plain = read_file(text("%s/etc/plain", world->rootfs));
+	assert_string_equal(plain, "just text\n");
+	free(plain);
+	assert_int_equal(access(text("%s/etc/new", world->rootfs), F_OK), -1);
+	assert_int_equal(access(text("%s/etc/passwd", world->rootfs), F_OK), 0);
+}
+
+/* What is asked for anew by name is there: the streams that were given, wherever they lead. */
+static void streams_can_be_opened_anew(void **state)
+{
+	const char *out = text("%s/out", world->dir);
+	struct run_spec s = {.argv = ARGV("/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1", out,
+					  world->insula, "--root", world->state, "run", "--rm",
+					  "--rootfs", "/", "sh", "-c",
+					  "echo one > /dev/stdout; echo two >> /dev/stderr")};
+	struct run_result r = run(&s);
+	char *written = read_file(out);
+
+	(void)state;
+	run_result_done(&r);
+	assert_non_null(strstr(written, "two\n"));
+	unlink(out);
+	free(written);
+}
+
 /* ---- printing for others ------------------------------------------------------------------------------------ */
 
 static int print_table(int argc, char **argv)
@@ -194,6 +397,11 @@ static const struct hostile_test tests[] = {
 	{"a user with subordinate ids learns and changes nothing",
 	 user_with_ids_learns_and_changes_nothing},
 	{"a user without learns and changes nothing", user_without_ids_learns_and_changes_nothing},
+	{"Landlock alone protects the kernel's files", landlock_alone_protects_the_kernels_files},
+	{"Landlock alone keeps the mounts", landlock_alone_keeps_the_mounts},
+	{"Landlock alone keeps from abstract sockets", landlock_alone_keeps_from_abstract_sockets},
+	{"Landlock in a bundle", landlock_in_a_bundle},
+	{"streams can be opened anew", streams_can_be_opened_anew},
 	{"nothing is left", nothing_is_left},
 };
 

@@ -125,7 +125,7 @@ static void expect_annotation(struct json *document, const char *expected)
 	struct json_at top, annotations, value;
 	struct err e = ERR_INIT;
 
-	if (run_add_landlock(document, fd, &e) < 0)
+	if (run_set_landlock(document, fd, &e) < 0)
 		fail_msg("%s", e.text);
 	close(fd);
 	top = json_top(document);
