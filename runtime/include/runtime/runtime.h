@@ -121,6 +121,11 @@ int rt_pids(struct sandbox *s, pid_t **ret, size_t *ret_n, struct err *e);
  * half-created ones and (as runc does) a missing one. */
 int rt_delete(struct rt_ctx *ctx, const char *id, bool force, struct err *e);
 
+/* Who "app" or "1000:staff" is in a sandbox's root file system, as it is by now. Its configuration is loaded.
+ * ret_home may be NULL; the caller frees *ret_home and ret->additional_gids. */
+int rt_resolve_user(struct sandbox *s, const char *spec, struct iso_user *ret, char **ret_home,
+		    struct err *e);
+
 struct rt_exec_request {
 	const struct iso_process *process;
 	struct rt_io io;
