@@ -53,7 +53,7 @@ struct virtio_device_ops {
 	/* Wait until nothing is in flight, keep what is configured (pause). May be NULL. */
 	void (*drain)(struct virtio_device *d);
 
-	/* Free; a reset came before, nothing is registered with the loop. */
+	/* Free; a reset came before, nothing is registered with the loop. Called without the lock. */
 	void (*free)(struct virtio_device *d);
 };
 

@@ -456,11 +456,13 @@ void virtio_mmio_free(struct virtio_mmio *t)
 {
 	if (!t)
 		return;
+	io_loop_lock(t->d->loop);
 	reset(t);
 	for (unsigned i = 0; i < t->d->n_queues; i++) {
 		io_loop_remove(t->d->loop, &t->kick[i].source);
 		fd_close(t->kick[i].fd);
 	}
+	io_loop_unlock(t->d->loop);
 	virtio_device_free(t->d);
 	free(t);
 }

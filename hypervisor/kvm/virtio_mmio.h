@@ -29,7 +29,7 @@ struct virtio_mmio_setup {
 
 int virtio_mmio_new(const struct virtio_mmio_setup *setup, struct virtio_device *d,
 		    struct virtio_mmio **ret, struct err *e);
-/* Resets and frees the device too. No vCPU and no loop runs any more, or the loop is the caller's thread. NULL-safe. */
+/* Resets and frees the device too. No vCPU runs any more; the loop's lock is not held. NULL-safe. */
 void virtio_mmio_free(struct virtio_mmio *t);
 
 /* For bus_add(). */
