@@ -33,6 +33,17 @@ static void add_limits(struct strbuf *b, const struct cg_limits *l)
 	strbuf_add(b, any ? "\n" : "none for memory, cpu and processes\n");
 }
 
+/* A guest's kernel has none of it: the configuration's annotation is for the host's. */
+static void add_landlock(struct strbuf *b, const struct sandbox *s)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (!s->config.isolation.landlock.present || s->plan.guest_memory_bytes > 0)
+		return;
+	if (iso_landlock_describe(iso_landlock_abi(), &text) == 0)
+		strbuf_addf(b, "landlock: %s\n", text);
+}
+
 static void add_plan(struct strbuf *b, const struct sandbox *s)
 {
 	const struct rt_plan *p = &s->plan;
@@ -45,6 +56,7 @@ static void add_plan(struct strbuf *b, const struct sandbox *s)
 		    root->readonly ? ", read-only" : "");
 	strbuf_addf(b, "cgroup:   %s\n", s->state.cgroup_path[0] ? s->state.cgroup_path : "none");
 	add_limits(b, &p->limits);
+	add_landlock(b, s);
 	if (p->guest_memory_bytes > 0)
 		strbuf_addf(b, "guest:    memory %s, %u vCPU%s\n",
 			    str_size(p->guest_memory_bytes, size), p->vcpus,

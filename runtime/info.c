@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "hypervisor/vm.h"
+#include "isolate/landlock.h"
 #include "driver_vm.h"
 
 static void add_kernel(struct strbuf *b)
@@ -18,6 +19,14 @@ static void add_kernel(struct strbuf *b)
 
 	if (uname(&u) == 0)
 		strbuf_addf(b, "kernel: %s %s (%s)\n", u.sysname, u.release, u.machine);
+}
+
+static void add_landlock(struct strbuf *b)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (iso_landlock_describe(iso_landlock_abi(), &text) == 0)
+		strbuf_addf(b, "Landlock: %s\n", text);
 }
 
 static void add_controllers(struct strbuf *b, const struct cg_host *h)
@@ -72,6 +81,7 @@ int rt_info_text(struct rt_ctx *ctx, char **ret, struct err *e)
 
 	strbuf_addf(&b, "insula: %s\nstate: %s\n", INSULA_VERSION, ctx->root);
 	add_kernel(&b);
+	add_landlock(&b);
 	add_cgroups(&b, ctx);
 	add_vm(&b);
 	return strbuf_take(&b, ret) < 0 ? err_nomem(e) : 0;
