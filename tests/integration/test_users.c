@@ -402,6 +402,147 @@ static void limits_without_delegation(void **state)
 			     125, rows[i].controller);
 }
 
+/* A group of the test's own, handed to the user as the service manager does it; the test itself stands in a group
+ * below, as a session does. */
+struct delegation {
+	char top[128], session[160];
+};
+
+static void write_group(const char *dir, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	write_file(path, text, 0644);
+}
+
+static void give(const char *dir, const struct user *u)
+{
+	static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control",
+					    "/cgroup.threads"};
+	char path[256];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		snprintf(path, sizeof(path), "%s%s", dir, files[i]);
+		assert_int_equal(chown(path, u->uid, u->gid), 0);
+	}
+}
+
+static void delegate(struct delegation *d, const struct user *u)
+{
+	char pid[16];
+
+	snprintf(d->top, sizeof(d->top), "/sys/fs/cgroup/insula-test-%d", getpid());
+	snprintf(d->session, sizeof(d->session), "%s/session", d->top);
+	write_group("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +cpu +pids");
+	assert_int_equal(mkdir(d->top, 0755), 0);
+	assert_int_equal(mkdir(d->session, 0755), 0);
+	give(d->top, u);
+	give(d->session, u);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_group(d->session, "cgroup.procs", pid);
+}
+
+static void take_back(const struct delegation *d)
+{
+	char pid[16], path[192];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_group("/sys/fs/cgroup", "cgroup.procs", pid);
+	snprintf(path, sizeof(path), "%s/insula", d->top);
+	rmdir(path); /* the runtime's own, empty */
+	assert_int_equal(rmdir(d->session), 0);
+	assert_int_equal(rmdir(d->top), 0);
+}
+
+static void limits_with_delegation(void **state)
+{
+	struct delegation d;
+
+	(void)state;
+	if (access("/sys/fs/cgroup/cgroup.subtree_control", F_OK) < 0) {
+		print_message("this host is not purely cgroup v2\n");
+		skip();
+	}
+	FOR_BOTH(w)
+	{
+		int fd;
+
+		delegate(&d, w->user);
+		struct run_result r =
+			run_insula(w, ARGV("run", "--rm", "--memory", "64m", "--pids-limit", "20",
+					   "--cpus", "0.5", "--rootfs", "/",
+					   SH("cd /sys/fs/cgroup; cat memory.max pids.max cpu.max; "
+					      "echo max > memory.max")));
+
+		pid_t pid = start_sandbox(w, "limited", "0", w->rootfs, &fd);
+		struct run_result pause = run_oci(w, ARGV("pause", "limited"));
+		struct run_result paused = run_oci(w, ARGV("state", "limited"));
+		struct run_result removed = run_insula(w, ARGV("rm", "-f", "limited"));
+
+		finish(pid, 60);
+		close(fd);
+		take_back(&d);
+		expect_result(r, 2, "67108864\n20\n50000 100000\n", "");
+		expect_result(pause, 0, "", "");
+		assert_non_null(strstr(paused.out, "\"paused\""));
+		run_result_done(&paused);
+		expect_result(removed, 0, NULL, "");
+	}
+}
+
+/* Pausing needs a group of its own. */
+static void pause_without_delegation(void **state)
+{
+	int fd;
+	pid_t pid = start_sandbox(&bob, "awake", "0", bob.rootfs, &fd);
+
+	(void)state;
+	expect_error(run_oci(&bob, ARGV("pause", "awake")), 1, "pause|cgroup|delegated");
+	expect_result(run_insula(&bob, ARGV("rm", "-f", "awake")), 0, NULL, "");
+	finish(pid, 60);
+	close(fd);
+}
+
+static void a_mount_point_in_the_system(void **state)
+{
+	(void)state;
+	FOR_BOTH(w)
+	{
+		char volume[128];
+
+		snprintf(volume, sizeof(volume), "%s/project:/usr/insula-test", w->user->home);
+		expect_error(
+			run_insula(w, ARGV("run", "--rm", "-v", volume, "--rootfs", "/", "true")),
+			125, "/usr/insula-test|Read-only file system|choose");
+		snprintf(volume, sizeof(volume), "%s/project:/data", w->user->home);
+		expect_result(run_insula(w, ARGV("run", "--rm", "-v", volume, "--rootfs", "/",
+						 "cat", "/data/code")),
+			      0, "code\n", "");
+	}
+}
+
+static void throwaway_volumes(void **state)
+{
+	char path[256];
+
+	(void)state;
+	FOR_BOTH(w)
+	{
+		char volume[128];
+
+		snprintf(volume, sizeof(volume), "%s/project:/data:O", w->user->home);
+		expect_result(run_insula(w, ARGV("run", "--rm", "-v", volume, "--rootfs", w->rootfs,
+						 SH("echo new > /data/code; cat /data/code"))),
+			      0, "new\n", "");
+		snprintf(path, sizeof(path), "%s/project/code", w->user->home_at);
+		char *text = read_file(path);
+
+		assert_string_equal(text, "code\n");
+		free(text);
+	}
+}
+
 static void no_warning_when_nothing_was_asked(void **state)
 {
 	(void)state;
@@ -552,6 +693,10 @@ int main(void)
 		cmocka_unit_test(a_terminal),
 		cmocka_unit_test(streams_and_codes),
 		cmocka_unit_test(limits_without_delegation),
+		cmocka_unit_test(limits_with_delegation),
+		cmocka_unit_test(pause_without_delegation),
+		cmocka_unit_test(a_mount_point_in_the_system),
+		cmocka_unit_test(throwaway_volumes),
 		cmocka_unit_test(no_warning_when_nothing_was_asked),
 		cmocka_unit_test(a_wrong_range),
 		cmocka_unit_test(without_xdg_runtime_dir),
