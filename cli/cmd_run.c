@@ -77,19 +77,43 @@ static int run_checked(struct cli *cli, const struct run_opts *o, struct rt_crea
 	return r;
 }
 
-/* What it writes goes to a directory of its own in the store. */
-static int use_image(struct cli *cli, struct rt_run_request *request, struct rt_create_request *c,
-		     char **ret_storage, struct err *e)
+/* What it writes goes to a directory of its own in the store: an image's changes, anonymous volumes. */
+static int name_storage(struct cli *cli, struct rt_run_request *request,
+			struct rt_create_request *c, char **ret_storage, struct err *e)
 {
 	int r = rt_storage_path(&cli->ctx, c->id, ret_storage, e);
 
-	if (r < 0)
+	if (r < 0 && request->image)
 		return r;
+	/* Most of the others need none; who has no place for one is told when he does. */
+	if (r < 0)
+		err_clear(e);
 	request->storage = *ret_storage;
 	request->ephemeral = c->ephemeral;
+	if (!request->image)
+		return 0;
 	c->storage = *ret_storage;
 	c->image = request->image->name;
 	c->image_id = request->image->id;
+	return 0;
+}
+
+static int make_request(struct cli *cli, const struct rt_run_request *request,
+			struct rt_create_request *c, struct rt_file **ret_files, struct err *e)
+{
+	int r = rt_run_document(&cli->ctx, request, c->id, &c->document, e);
+
+	if (r >= 0)
+		r = rt_run_files(&cli->ctx, request, c->id, ret_files, &c->n_files, e);
+	if (r < 0) {
+		json_free(TAKE_PTR(c->document));
+		return r;
+	}
+	c->files = *ret_files;
+	/* Directories are volumes. */
+	for (size_t i = 0; i < c->n_files; i++)
+		if (!c->files[i].text)
+			c->storage = request->storage;
 	return 0;
 }
 
@@ -114,16 +138,11 @@ static int run(struct cli *cli, const struct run_opts *o, struct rt_run_request 
 
 	if (!o->interactive && null < 0)
 		return null;
-	r = request->image ? use_image(cli, request, &c, &storage, e) : 0;
+	r = name_storage(cli, request, &c, &storage, e);
 	if (r >= 0)
-		r = rt_run_document(&cli->ctx, request, c.id, &c.document, e);
-	if (r >= 0)
-		r = rt_run_files(&cli->ctx, request, c.id, &files, &c.n_files, e);
-	if (r < 0) {
-		json_free(c.document);
+		r = make_request(cli, request, &c, &files, e);
+	if (r < 0)
 		return r;
-	}
-	c.files = files;
 	r = o->explain ? explain(cli, &c, e) : run_checked(cli, o, &c, e);
 	rt_files_free(files, c.n_files);
 	return r;

@@ -334,6 +334,18 @@ static int hide_host(const struct run_build *b, struct json *mounts, struct json
 	return run_hide_host(mounts, masked, b->rootfs.fd, &view, &b->user, b->home, e);
 }
 
+/* A volume of the host's own system begins empty: what lies there may be what we hide. */
+static struct json *options_json(const struct run_build *b, const struct run_mount *m)
+{
+	_cleanup_json_ struct json *v = json_new_array();
+
+	for (char *const *w = m->options; v && w && *w; w++)
+		if (!(b->rootfs.host_root && STREQ(*w, "fill")) &&
+		    json_push(v, json_new_string(*w)) < 0)
+			return NULL;
+	return TAKE_PTR(v);
+}
+
 static int add_asked(const struct run_build *b, struct json *mounts)
 {
 	for (size_t i = 0; i < b->mounts.n; i++) {
@@ -343,7 +355,7 @@ static int add_asked(const struct run_build *b, struct json *mounts)
 		if (!o || json_set(o, "destination", json_new_string(m->destination)) < 0 ||
 		    json_set(o, "type", json_new_string(m->type)) < 0 ||
 		    json_set(o, "source", json_new_string(m->source)) < 0 ||
-		    json_set(o, "options", json_new_strv(m->options)) < 0 ||
+		    json_set(o, "options", options_json(b, m)) < 0 ||
 		    json_push(mounts, TAKE_PTR(o)) < 0)
 			return -ENOMEM;
 	}
