@@ -56,6 +56,9 @@ static int gzip_run(void *d, struct inflate_io *io, struct err *e)
 	if (!g->inside && have == 0)
 		return 0;
 	if (!g->inside && s->block_state == ISAL_BLOCK_FINISH) {
+		/* The library would wait for a whole header before it looks. */
+		if (io->in[0] != 0x1f)
+			return err_invalid(e, "bytes behind the end of the gzip stream");
 		isal_inflate_reset(s);
 		s->crc_flag = ISAL_GZIP;
 	}

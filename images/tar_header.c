@@ -106,7 +106,7 @@ static int check_sum(const uint8_t *b, struct err *e)
 	int64_t signed_sum = 0;
 
 	if (tar_number(b + OFF_CHECKSUM, 8, &want) < 0)
-		return err_invalid(e, "the header's checksum is not a number");
+		return err_invalid(e, "the header has no checksum: not a tar, or damaged");
 	for (size_t i = 0; i < TAR_BLOCK; i++) {
 		uint8_t c = i >= OFF_CHECKSUM && i < OFF_CHECKSUM + 8 ? ' ' : b[i];
 

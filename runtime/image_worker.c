@@ -28,8 +28,9 @@
 #define WORKER_FDS_MAX 8
 
 struct start {
-	char *program;     /* owned */
-	char *const *args; /* borrowed */
+	/* borrowed */
+	const char *program;
+	char *const *args;
 	int fds[3 + WORKER_FDS_MAX];
 	size_t n_fds; /* with the three standard ones */
 	int tell_fd;
@@ -117,12 +118,11 @@ static int spawn(struct start *s, pid_t *ret_pid, struct err *e)
 	return r;
 }
 
-int image_worker_start(_unused_ void *arg, char *const *args, const int *fds, size_t n_fds,
-		       pid_t *ret_pid, struct err *e)
+int image_worker_start_program(const char *program, char *const *args, const int *fds, size_t n_fds,
+			       pid_t *ret_pid, struct err *e)
 {
 	_cleanup_close_ int null_fd = -EBADF;
-	struct start s = {.args = args, .n_fds = 3 + n_fds};
-	int r;
+	struct start s = {.program = program, .args = args, .n_fds = 3 + n_fds};
 
 	if (n_fds > WORKER_FDS_MAX)
 		return err_set(e, ERR_INTERNAL, EINVAL, "%zu descriptors for a worker", n_fds);
@@ -132,9 +132,16 @@ int image_worker_start(_unused_ void *arg, char *const *args, const int *fds, si
 	for (size_t i = 0; i < 3; i++)
 		s.fds[i] = null_fd;
 	memcpy(s.fds + 3, fds, n_fds * sizeof(*fds));
-	r = helper_program_find(IMG_WORKER_PROGRAM, &s.program, e);
+	return spawn(&s, ret_pid, e);
+}
+
+int image_worker_start(_unused_ void *arg, char *const *args, const int *fds, size_t n_fds,
+		       pid_t *ret_pid, struct err *e)
+{
+	_cleanup_free_ char *program = NULL;
+	int r = helper_program_find(IMG_WORKER_PROGRAM, &program, e);
+
 	if (r == 0)
-		r = spawn(&s, ret_pid, e);
-	free(s.program);
+		r = image_worker_start_program(program, args, fds, n_fds, ret_pid, e);
 	return r < 0 ? err_wrap(e, "start the worker that unpacks layers") : 0;
 }

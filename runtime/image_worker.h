@@ -8,3 +8,7 @@
  * (iso_user_maps()), and mount, network, IPC, UTS, cgroup and pid namespaces of its own. */
 int image_worker_start(void *arg, char *const *args, const int *fds, size_t n_fds, pid_t *ret_pid,
 		       struct err *e);
+
+/* The same with the program's path. */
+int image_worker_start_program(const char *program, char *const *args, const int *fds, size_t n_fds,
+			       pid_t *ret_pid, struct err *e);
