@@ -122,14 +122,23 @@ static int print_template(const struct images_opts *o, const char *format, bool 
 	return r;
 }
 
+/* An image of several names has one id. */
+static bool was_shown(const struct img_entry *v, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (STREQ(v[k].id, v[i].id))
+			return true;
+	return false;
+}
+
 static int print(const struct images_opts *o, const struct img_entry *v, size_t n, struct err *e)
 {
 	const char *format = o->format;
 
 	if (o->quiet) {
 		for (size_t i = 0; i < n; i++)
-			/* Each once: names of one image follow each other in no order. */
-			printf("%.*s\n", o->no_trunc ? 64 : ID_DIGITS, v[i].id);
+			if (!was_shown(v, i))
+				printf("%.*s\n", o->no_trunc ? 64 : ID_DIGITS, v[i].id);
 		return 0;
 	}
 	if (!format || STREQ(format, "table"))

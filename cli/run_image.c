@@ -10,13 +10,6 @@
 #include "base/cleanup.h"
 #include "progress.h"
 
-/* A directory of that name may be meant. */
-static void hint_directory(const char *word, struct err *e)
-{
-	if (e->kind == ERR_NOT_FOUND && (word[0] == '.' || word[0] == '/'))
-		err_hint(e, "for a directory: --rootfs %s", word);
-}
-
 int run_image_open(struct cli *cli, const struct run_opts *o, const char *word,
 		   struct img_image *ret, struct err *e)
 {
@@ -33,7 +26,5 @@ int run_image_open(struct cli *cli, const struct run_opts *o, const char *word,
 		progress_done(&progress);
 	}
 	img_reference_done(&reference);
-	if (r < 0)
-		hint_directory(word, e);
 	return r;
 }

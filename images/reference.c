@@ -263,6 +263,11 @@ static int parse(const char *text, struct img_reference *r, struct err *e)
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return err_invalid(e, "the image's name has control characters");
+	if (*text == '.' || *text == '/') {
+		err_invalid(e, "'%s' is not the name of an image", text);
+		return err_hint(e, "--rootfs %s for a directory, oci:%s for an OCI layout", text,
+				text);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(transports); i++)
 		if (str_has_prefix(text, transports[i].prefix)) {
 			r->transport = transports[i].transport;
