@@ -80,5 +80,9 @@ int layer_read(const struct tar_source *source, const struct layer_limits *limit
 /* May this attribute of an image be set on a file of ours at all? */
 bool layer_xattr_wanted(const char *name);
 
-/* Checks and counts, keeps nothing. */
-struct layer_sink layer_sink_count(struct layer_report *report);
+/* A sink that keeps nothing and checks what it is given (ERR_INTERNAL). Zero-initialise the counter. */
+struct layer_counter {
+	uint64_t bytes;        /* of data in all files */
+	uint64_t size, offset; /* of the current one */
+};
+struct layer_sink layer_sink_count(struct layer_counter *c);
