@@ -158,6 +158,20 @@ uint64_t iso_caps_held(void)
 	return s.permitted & bounding;
 }
 
+uint64_t iso_caps_ungrantable(const struct iso_caps *caps, bool in_userns)
+{
+	uint64_t lacking = 0;
+
+	if (!caps->present)
+		return 0;
+	for (int i = 0; i < ISO_CAP_SET_COUNT && !in_userns; i++)
+		lacking |= caps->set[i];
+	if (!in_userns)
+		lacking &= ~iso_caps_held();
+	return lacking | (caps->set[ISO_CAP_AMBIENT] &
+			  ~(caps->set[ISO_CAP_PERMITTED] & caps->set[ISO_CAP_INHERITABLE]));
+}
+
 int caps_drop_bounding(const struct iso_caps *caps, struct err *e)
 {
 	uint64_t keep = wanted(caps, ISO_CAP_BOUNDING);

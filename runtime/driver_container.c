@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "base/sync.h"
 #include "caller.h"
 #include "isolate/sandbox.h"
@@ -47,12 +48,29 @@ static struct iso_stdio stdio_of(const struct rt_io *io)
 
 /* ---- plan, creation --------------------------------------------------------------------- */
 
+/* Spec: config.md "Linux Process", capabilities: what cannot be granted is a warning, no failure. */
+static void warn_of_capabilities(const struct sandbox *s)
+{
+	const struct iso_caps *caps = &s->config.process.caps;
+	uint64_t set = iso_caps_ungrantable(caps, s->config.isolation.ns[ISO_NS_USER].mode !=
+							  ISO_NS_INHERIT);
+	struct strbuf names = {0};
+	_cleanup_free_ char *text = NULL;
+
+	for (int cap = 0; cap <= iso_cap_last(); cap++)
+		if (set & UINT64_C(1) << cap)
+			strbuf_addf(&names, " %s", iso_cap_name(cap) ?: "(unnamed)");
+	if (set && strbuf_take(&names, &text) == 0)
+		log_to(&s->ctx->log, LOG_LEVEL_WARNING, "'%s': cannot grant%s", s->state.id, text);
+}
+
 static int container_plan(struct sandbox *s, struct err *e)
 {
 	int r = iso_config_check(&s->config.isolation, &s->config.process, e);
 
 	if (r < 0)
 		return err_wrap(e, "configuration");
+	warn_of_capabilities(s);
 	s->plan.rootfs_form = IMG_FORM_DIRECTORY;
 	/* As configured. They move: nobody asks the configuration for them again. */
 	cg_limits_done(&s->plan.limits);

@@ -74,6 +74,13 @@ faults:
 test-lab: tests guest
 	$(Q)tests/lab/suite
 
+## make test-engines  podman, buildah, containerd and dockerd with insula-oci as their runtime
+ENGINES := $(wildcard tests/engines/[a-z]*)
+.PHONY: test-engines
+test-engines: all guest
+	$(Q)tests/deps.sh engines
+	$(Q)BUILD='$(abspath $(BUILD))' tests/run.sh $(filter-out %.sh,$(ENGINES))
+
 ## make asan          the unit and container tests under AddressSanitizer and UBSan
 .PHONY: asan
 asan:

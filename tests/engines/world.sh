@@ -4,6 +4,7 @@
 # host's layout; fresh /run, /etc/containers and /etc/subuid; nothing of the machine changes.
 # Needs BUILD. Tests are functions test_*; each prints its own reason and returns 1 when it fails.
 set -u
+WORLD_SELF=$(readlink -f "$0")
 
 world_skip() { # REASON: the whole program
 	echo "1..1"
@@ -69,7 +70,7 @@ world_enter() { # "$@" of the test: returns inside
 	# The namespaces' first process is in the groups before they become its roots.
 	export WORLD_DIR=$dir WORLD_GROUP
 	bash -c ". '$WORLD_LIB'; world_groups join; exec unshare --mount --pid --fork --kill-child --net --cgroup \
-		--ipc --uts --mount-proc \"\$0\" \"\$@\"" "$0" "$@"
+		--ipc --uts --mount-proc \"\$0\" \"\$@\"" "$WORLD_SELF" "$@"
 	rc=$?
 	world_groups remove
 	rm -rf --one-file-system "$dir"
@@ -78,7 +79,7 @@ world_enter() { # "$@" of the test: returns inside
 
 world_run() { # all functions test_*, in the order of the file
 	local names name n=0 failed=0
-	names=$(sed -n 's/^\(test_[a-z0-9_]*\)() {.*/\1/p' "$0" | grep -e "${TEST_ONLY:-.}")
+	names=$(sed -n 's/^\(test_[a-z0-9_]*\)() {.*/\1/p' "$WORLD_SELF" | grep -e "${TEST_ONLY:-.}")
 	echo "1..$(echo "$names" | wc -w)"
 	for name in $names; do
 		n=$((n + 1))
@@ -121,8 +122,14 @@ await() { # SECONDS COMMAND…: until it succeeds
 	done
 }
 
+on_terminal() { # COMMAND…: on a pseudo-terminal; its output on ours. Its input stays open, or script(1) would not wait
+	[ -p "$WORLD_DIR/open" ] || mkfifo "$WORLD_DIR/open"
+	script -qec "$(printf '%q ' "$@")" /dev/null 9<>"$WORLD_DIR/open" <&9
+}
+
 make_rootfs() { # DIR: a small root file system of busybox
 	mkdir -p "$1/bin" "$1/etc" "$1/tmp" "$1/proc" "$1/sys" "$1/dev" "$1/root" "$1/var"
+	chmod 1777 "$1/tmp"
 	cp /bin/busybox "$1/bin/"
 	for a in $(/bin/busybox --list | grep -vx busybox); do ln -sf busybox "$1/bin/$a"; done
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"

@@ -41,6 +41,9 @@ int iso_cap_last(void);
  * (OCI: "SHOULD NOT fail"); the runtime warns of them. A process in a user namespace of its own
  * can be given all. */
 uint64_t iso_caps_held(void);
+/* Those of a configuration that no process of ours could be given: not held (`in_userns`: all are held there), or ambient
+ * without being permitted and inheritable. */
+uint64_t iso_caps_ungrantable(const struct iso_caps *caps, bool in_userns);
 
 struct iso_rlimit {
 	int resource;        /* RLIMIT_* */

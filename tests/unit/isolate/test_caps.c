@@ -90,11 +90,33 @@ static void held_is_what_status_says(void **state)
 	assert_int_equal(iso_caps_held(), permitted & bounding);
 }
 
+/* What buildah writes: ambient ones without inheritable ones. And what we do not hold. */
+static void what_cannot_be_granted(void **state)
+{
+	struct iso_caps caps = {.present = true};
+	uint64_t held = iso_caps_held();
+
+	(void)state;
+	assert_true(iso_caps_ungrantable(&caps, false) == 0);
+	caps.set[ISO_CAP_PERMITTED] = caps.set[ISO_CAP_AMBIENT] = 1;
+	assert_true(iso_caps_ungrantable(&caps, true) == 1);
+	caps.set[ISO_CAP_INHERITABLE] = 1;
+	assert_true(iso_caps_ungrantable(&caps, true) == 0);
+	caps.set[ISO_CAP_BOUNDING] = UINT64_MAX;
+	assert_true(iso_caps_ungrantable(&caps, false) == ~held);
+	assert_true(iso_caps_ungrantable(&caps, true) == 0);
+	caps.present = false;
+	assert_true(iso_caps_ungrantable(&caps, false) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_spellings),           cmocka_unit_test(what_is_no_name),
-		cmocka_unit_test(every_name_comes_back),    cmocka_unit_test(last_is_the_kernels),
+		cmocka_unit_test(what_cannot_be_granted),
+		cmocka_unit_test(both_spellings),
+		cmocka_unit_test(what_is_no_name),
+		cmocka_unit_test(every_name_comes_back),
+		cmocka_unit_test(last_is_the_kernels),
 		cmocka_unit_test(held_is_what_status_says),
 	};
 

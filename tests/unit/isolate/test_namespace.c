@@ -155,10 +155,6 @@ static void oom_out_of_range(struct box *b)
 	b->p.has_oom_score_adj = true;
 	b->p.oom_score_adj = 1001;
 }
-static void ambient_alone(struct box *b)
-{
-	b->p.caps.set[ISO_CAP_AMBIENT] = 1;
-}
 static void effective_alone(struct box *b)
 {
 	b->p.caps.set[ISO_CAP_EFFECTIVE] = 1;
@@ -206,7 +202,6 @@ static void what_the_configuration_may_not_say(void **state)
 		{relative_cwd, "process.cwd"},
 		{no_cwd, "process.cwd"},
 		{oom_out_of_range, "oomScoreAdj"},
-		{ambient_alone, "capabilities"},
 		{effective_alone, "capabilities"},
 		{relative_device, "devices[0]"},
 		{odd_device, "/dev/x"},
