@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -553,4 +554,12 @@ int iso_mount_throwaway(const char *path, struct err *e)
 	if (umount2(path_of_fd(t.layers[0].mnt_fd, link), MNT_DETACH) < 0 && r >= 0)
 		r = err_sys(e, errno, "take the throwaway layer off '%s'", path);
 	return r < 0 ? r : TAKE_FD(tree_fd);
+}
+
+bool iso_can_throw_directories_away(void)
+{
+	/* Such a file lies on a tmpfs of the kernel's own. */
+	_cleanup_close_ int fd = memfd_create("trial", MFD_CLOEXEC);
+
+	return fd >= 0 && fsetxattr(fd, "user.overlay.trial", "y", 1, 0) == 0;
 }

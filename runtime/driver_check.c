@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "caller.h"
 #include "runtime/driver.h"
 #include "runtime/support.h"
 
@@ -209,13 +210,27 @@ static int search_at(const struct search *s, const struct json_at *at, const cha
 	return search_at(s, &member, rest + len, e);
 }
 
+/* The monitor process mounts the shared tree and its file server takes on the guest's users: both need the host's root
+ * until the monitor has a user namespace of its own. */
+static int check_caller(const struct driver *d, struct err *e)
+{
+	if (d->id != DRIVER_VM || caller_is_hosts_root())
+		return 0;
+	err_unsupported(
+		e,
+		"a microVM by an ordinary user is not supported yet: its file server needs root");
+	return err_hint(e, "run it as root, or leave --vm out");
+}
+
 int driver_check_config(const struct driver *d, const struct oci_config *c, struct err *e)
 {
 	struct json_at top = json_top(c->document);
+	int r = check_caller(d, e);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < support_table_len; i++) {
 		struct search s = {.driver = d, .row = &support_table[i]};
-		int r;
 
 		if (s.row->by_driver[d->id].level != SUPPORT_NO ||
 		    str_has_prefix(s.row->name, "verb:"))

@@ -6,11 +6,14 @@
 
 #include <stdlib.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "hypervisor/vm.h"
 #include "isolate/landlock.h"
+#include "isolate/mount.h"
+#include "isolate/userns.h"
 #include "driver_vm.h"
 
 static void add_kernel(struct strbuf *b)
@@ -57,6 +60,34 @@ static void add_cgroups(struct strbuf *b, struct rt_ctx *ctx)
 		add_controllers(b, h);
 }
 
+/* What an ordinary user is missing, if anything. */
+static void add_user(struct strbuf *b)
+{
+	_cleanup_(iso_id_maps_done) struct iso_id_maps uid = {0}, gid = {0};
+	_cleanup_free_ char *why = NULL;
+	struct err e = ERR_INIT;
+	uint64_t count = 0;
+	bool single;
+
+	if (geteuid() == 0)
+		return;
+	if (iso_user_maps(&uid, &gid, &single, &why, &e) < 0) {
+		strbuf_addf(b, "subordinate ids: none (%s)\n", e.text);
+		return;
+	}
+	for (size_t i = 1; i < uid.n; i++)
+		count += uid.v[i].count;
+	if (single)
+		strbuf_addf(b, "subordinate ids: none (%s)\n", why);
+	else
+		strbuf_addf(b, "subordinate ids: %llu\n", (unsigned long long)count);
+	if (!iso_can_throw_directories_away())
+		strbuf_addf(
+			b,
+			"throwaway layers: directories that were there before cannot be removed in "
+			"them (tmpfs has user attributes since Linux 6.6)\n");
+}
+
 static void add_vm(struct strbuf *b)
 {
 	_cleanup_free_ char *why = NULL;
@@ -83,6 +114,7 @@ int rt_info_text(struct rt_ctx *ctx, char **ret, struct err *e)
 	add_kernel(&b);
 	add_landlock(&b);
 	add_cgroups(&b, ctx);
+	add_user(&b);
 	add_vm(&b);
 	return strbuf_take(&b, ret) < 0 ? err_nomem(e) : 0;
 }

@@ -58,3 +58,7 @@ const char *const *iso_mount_option_names(void);
  * the kernel locks them to it.
  */
 int iso_mount_throwaway(const char *path, struct err *e);
+
+/* In a user namespace a throwaway layer keeps its notes in attributes that tmpfs has since Linux 6.6. Without them a directory
+ * of the source cannot be removed, nor a removed one be made again (EIO); all else works. */
+bool iso_can_throw_directories_away(void);
