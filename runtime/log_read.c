@@ -2,7 +2,7 @@
 /*
  * Reading a sandbox's log (runtime/logs.h).
  *
- * All files are opened at once, the newest first: a rotation in between moves a file to a name that is still to come, where
+ * All files are opened at once, the newest first: a writer in between moves a file to a name that is still to come, where
  * it is met again and known by its inode. From then on files are held by descriptor, and nothing that
  * happens to their names matters. At the end of the newest one, `log` may stand for another file: then the ones that are newer than ours are
  * opened in the same way, and ours is read out once more, since the writer does not go back to it.
@@ -27,6 +27,9 @@
 #include "log_write.h"
 
 #define FILES_MAX (LOG_MAX_FILES_MAX + 1)
+
+/* A writer that rotates faster than we can look loses its oldest files anyway. Also met when a rotation failed half way. */
+#define SCANS_MAX 200
 
 struct log_file {
 	int fd;
@@ -77,22 +80,22 @@ static void close_files(struct log_file *v, size_t n)
 		fd_close(v[i].fd);
 }
 
-/* All files that are newer than `last` (NULL: all), the newest first. */
-static int open_newer(int dirfd, const struct log_file *last, struct log_file v[FILES_MAX],
+/* Files of ascending names that are newer than `last` (NULL: all), the newest first. A writer that is in the middle of moving
+ * them up leaves one name empty, and a file may be met under two names that follow each other. */
+static int scan_newer(int dirfd, const struct log_file *last, struct log_file v[FILES_MAX],
 		      size_t *ret_n, struct err *e)
 {
+	unsigned holes = 0;
 	size_t n = 0;
 
-	for (unsigned k = 0; k < FILES_MAX && n < FILES_MAX; k++) {
+	for (unsigned k = 0; k < FILES_MAX && n < FILES_MAX && holes < 2; k++) {
 		int r = open_file(dirfd, k, &v[n], e);
 
 		if (r < 0) {
 			close_files(v, n);
 			return r;
 		}
-		/* Between two renames of the writer there is a name that stands for nothing. */
-		if (r == 0 && k > 0)
-			break;
+		holes = r ? 0 : holes + 1;
 		if (r == 0)
 			continue;
 		if (last && same_file(&v[n], last)) {
@@ -106,6 +109,34 @@ static int open_newer(int dirfd, const struct log_file *last, struct log_file v[
 	}
 	*ret_n = n;
 	return 0;
+}
+
+/* Does `log` stand for that file (NULL: for none)? While we hold it open, no other file gets its inode. */
+static bool is_current(int dirfd, const struct log_file *f)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, LOG_FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return !f;
+	return f && st.st_dev == f->dev && st.st_ino == f->ino;
+}
+
+/* A whole rotation during the scan would hide files from it; then `log` is another one at its end. */
+static int open_newer(int dirfd, const struct log_file *last, struct log_file v[FILES_MAX],
+		      size_t *ret_n, struct err *e)
+{
+	for (unsigned attempt = 0;; attempt++) {
+		size_t n;
+		int r = scan_newer(dirfd, last, v, &n, e);
+
+		if (r < 0)
+			return r;
+		if (is_current(dirfd, n ? &v[0] : last) || attempt == SCANS_MAX) {
+			*ret_n = n;
+			return 0;
+		}
+		close_files(v, n);
+	}
 }
 
 /* 1: there are newer files than the one that was read to its end. */

@@ -272,11 +272,12 @@ static void run_to_end(struct monitor *m)
 	drain(m);
 	if (m->log.lost_errno)
 		monitor_note_loss(m);
-	log_writer_done(&m->log);
 	remove = monitor_note_end(m, &code, &e) > 0;
-	monitor_clients_end(m, code);
+	log_writer_done(&m->log);
 	if (remove && sandbox_delete_exactly(m->ctx, &m->dir, &e) < 0)
 		log_error_value(&m->ctx->log, &e);
+	/* Last, so that for whoever waited the sandbox, and its name, are gone if they were to go. */
+	monitor_clients_end(m, code);
 }
 
 int monitor_run(struct rt_ctx *ctx, const char *id, uint64_t log_bytes, unsigned log_files)

@@ -16,14 +16,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attach_wire.h"
@@ -346,60 +347,110 @@ static _Noreturn void session_leader(struct detached *d, const int pair[2])
 	_exit(pid < 0 ? 1 : 0);
 }
 
-/* One of the signals that the caller holds back was sent: hand it on, and keep it for the caller. */
-static int take_signal(void)
+/* What the caller waits with. */
+struct waiting {
+	int sync, signal_fd;
+	int monitor; /* its pidfd, or -1 as long as we do not know it */
+	bool dead;
+	int signal; /* that was handed on, or is to be */
+};
+
+/* The signals that the caller holds back, and that ask it to end. */
+static int open_signals(struct err *e)
 {
+	static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 	sigset_t set, blocked;
+	int fd;
 
 	sigprocmask(SIG_BLOCK, NULL, &blocked);
 	sigemptyset(&set);
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sigismember(&blocked, sig) == 1 &&
-		    (sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT))
-			sigaddset(&set, sig);
-	return sigtimedwait(&set, NULL, &(struct timespec){0});
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		if (sigismember(&blocked, ending[i]) == 1)
+			sigaddset(&set, ending[i]);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? err_sys(e, errno, "take signals") : fd;
+}
+
+/* True when there was one. */
+static bool hand_on_signal(struct waiting *w)
+{
+	struct signalfd_siginfo si;
+
+	if (read(w->signal_fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return false;
+	w->signal = (int)si.ssi_signo;
+	if (w->monitor >= 0)
+		(void)proc_signal(w->monitor, w->signal, NULL);
+	return true;
+}
+
+static void know_monitor(struct waiting *w, pid_t pid)
+{
+	struct proc_id id;
+
+	if (proc_id_of(pid, &id, NULL) == 0)
+		w->monitor = proc_open(&id, NULL);
+	w->dead = w->monitor < 0;
+	if (w->signal && !w->dead)
+		(void)proc_signal(w->monitor, w->signal, NULL);
+}
+
+/* One message: 1; none yet: 0. The end of the channel is not enough to tell a death: until its exec, the host process has a copy
+ * of the other end. */
+static int next_message(struct waiting *w, enum sync_type *ret_type, int32_t *ret_value,
+			struct err *e)
+{
+	struct pollfd p[3] = {{.fd = w->sync, .events = POLLIN},
+			      {.fd = w->signal_fd, .events = POLLIN},
+			      {.fd = w->monitor, .events = POLLIN}};
+	int r;
+
+	if (poll(p, 3, w->dead ? 0 : -1) < 0 && errno != EINTR)
+		return err_sys(e, errno, "wait for %s", peer);
+	if (hand_on_signal(w))
+		return 0;
+	if (!p[0].revents) {
+		/* What it said before it died is there by now: look once more. */
+		if (w->dead) {
+			err_set(e, ERR_INTERNAL, EPIPE, "%s died", peer);
+			return err_hint(e, "insula ps -a shows what is left of it, and insula rm "
+					   "-f removes it");
+		}
+		w->dead = p[2].revents != 0;
+		return 0;
+	}
+	r = sync_recv(w->sync, peer, ret_type, ret_value, NULL, e);
+	/* By a signal of ours, or was the creation, which then says so? */
+	if (r == -EINTR && hand_on_signal(w)) {
+		err_clear(e);
+		return 0;
+	}
+	return r < 0 ? r : 1;
 }
 
 /* Interrupted, the error that comes back is -EINTR and the signal is pending again. */
 static int await_start(int sync, struct err *e)
 {
-	_cleanup_close_ int monitor = -EBADF;
-	int signal_taken = 0, r;
+	_cleanup_close_ int signal_fd = open_signals(e);
+	struct waiting w = {.sync = sync, .signal_fd = signal_fd, .monitor = -1};
+	enum sync_type type = SYNC_ERROR;
+	int32_t value = 0;
+	int r = signal_fd < 0 ? signal_fd : 0;
 
-	for (;;) {
-		enum sync_type type;
-		int32_t value;
-
-		r = sync_recv(sync, peer, &type, &value, NULL, e);
-		if (r == -EINTR && monitor >= 0) {
-			int sig = take_signal();
-
-			/* Its own -EINTR came back as its error. */
-			if (sig <= 0)
-				break;
-			err_clear(e);
-			signal_taken = sig;
-			(void)proc_signal(monitor, sig, NULL);
+	while (r == 0) {
+		r = next_message(&w, &type, &value, e);
+		if (r <= 0)
 			continue;
-		}
-		if (r == 0 && type == SYNC_PID && monitor < 0) {
-			struct proc_id id;
-
-			r = proc_id_of(value, &id, e);
-			if (r == 0)
-				r = monitor = proc_open(&id, e);
-			if (r >= 0)
-				continue;
-			/* It died at once; why can be read. */
-			err_clear(e);
-			continue;
-		}
-		if (r == 0 && type != SYNC_STARTED)
-			r = err_set(e, ERR_INTERNAL, EPROTO, "%s sent message %d", peer, (int)type);
-		break;
+		if (type != SYNC_PID || w.monitor >= 0)
+			break;
+		know_monitor(&w, value);
+		r = 0;
 	}
-	if (signal_taken)
-		(void)raise(signal_taken);
+	if (r > 0 && type != SYNC_STARTED)
+		r = err_set(e, ERR_INTERNAL, EPROTO, "%s sent message %d", peer, (int)type);
+	fd_close(w.monitor);
+	if (w.signal)
+		(void)raise(w.signal);
 	return r < 0 ? r : 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Waiting for the end of a sandbox that is not ours (runtime/attach.h).
  *
- * With a monitor: connect to it while holding the lock. The monitor notes the end under that lock before it sends the code to everybody
- * connected, and only then stops listening and removes; so while we hold the lock and the state says that it has not ended, a
+ * With a monitor: connect to it while holding the lock. The monitor notes the end under that lock, and only then
+ * sends the code to everybody connected; so while we hold the lock and the state says that it has not ended, a
  * connection is certain to be told, whatever happens to the sandbox's files.
  *
  * Without one (a run in the foreground, an engine's, a monitor that was killed): the host process's end is seen by its

@@ -16,10 +16,10 @@ struct rt_ctx;
 /* ---- waiting ----------------------------------------------------------------------------- */
 
 /*
- * Somebody who waits for the end of a sandbox, whoever's child it is. Opened while the sandbox is there, it learns the exit code even if the
- * sandbox is removed the moment it ends: its monitor tells everybody who is connected, after it noted the
- * code and before it removes anything. Of a sandbox without a monitor the end is seen by its host process, and the code is
- * what its parent notes.
+ * Somebody who waits for the end of a sandbox, whoever's child it is. Opened while the sandbox is there, it
+ * learns the exit code even if the sandbox is removed at its end: its monitor tells everybody who is
+ * connected, after it noted the code and, with --rm, removed the sandbox. Of a sandbox without a monitor the
+ * end is seen by its host process, and the code is what its parent notes.
  */
 struct rt_waiter;
 
