@@ -209,8 +209,11 @@ static void fill(struct port *p)
 	struct virtio_device *d = &p->console->d;
 	struct virtq_chain chain;
 
-	if (!d->active || !p->guest_open || p->in_ended)
+	/* Silent until the guest is there again: what a failed device does not read must not keep the loop busy. */
+	if (!d->active || !p->guest_open || p->in_ended) {
+		watch(p, p->in_source, 0);
 		return;
+	}
 	/* What is left after a burst is still readable: the loop comes back. */
 	watch(p, p->in_source, EPOLLIN);
 	for (unsigned i = 0; i < BURST && fill_one(p, &chain); i++)

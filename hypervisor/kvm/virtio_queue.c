@@ -264,17 +264,28 @@ void virtq_unpop(struct virtq *q, uint16_t head)
 		q->next_avail--;
 }
 
+void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *entry;
+
+		if (!give_back(q, used[i].head))
+			continue;
+		entry = q->used_ptr + USED_RING + 8u * (q->next_used & (q->size - 1u));
+		__atomic_store_n((uint32_t *)(void *)entry, used[i].head, __ATOMIC_RELAXED);
+		__atomic_store_n((uint32_t *)(void *)(entry + 4), used[i].written,
+				 __ATOMIC_RELAXED);
+		q->next_used++;
+	}
+	if (q->active)
+		store16(q->used_ptr + USED_IDX, q->next_used, __ATOMIC_RELEASE);
+}
+
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 {
-	uint8_t *entry;
+	const struct virtq_used used = {.head = head, .written = written};
 
-	if (!give_back(q, head))
-		return;
-	entry = q->used_ptr + USED_RING + 8u * (q->next_used & (q->size - 1u));
-	__atomic_store_n((uint32_t *)(void *)entry, head, __ATOMIC_RELAXED);
-	__atomic_store_n((uint32_t *)(void *)(entry + 4), written, __ATOMIC_RELAXED);
-	q->next_used++;
-	store16(q->used_ptr + USED_IDX, q->next_used, __ATOMIC_RELEASE);
+	virtq_push_many(q, &used, 1);
 }
 
 void virtq_quiet(struct virtq *q)

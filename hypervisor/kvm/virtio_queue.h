@@ -69,6 +69,13 @@ void virtq_unpop(struct virtq *q, uint16_t head);
 /* Give a chain back; `written` bytes of its writable buffers were filled. In any order. */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
 
+/* Several at once: the driver sees all or none of them. */
+struct virtq_used {
+	uint16_t head;
+	uint32_t written;
+};
+void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n);
+
 /* Ask the driver for no kicks; ask for the next one. The latter returns true if there is something to take by now:
  * then no kick may come. */
 void virtq_quiet(struct virtq *q);

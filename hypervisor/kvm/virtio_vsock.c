@@ -202,7 +202,9 @@ static void on_listen(void *self, _unused_ uint32_t events)
 	_cleanup_close_ int fd = accept4(v->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct vsock_conn *c;
 
-	if (fd < 0)
+	if (!v->d.active)
+		io_loop_change(v->d.loop, v->listen_source, 0);
+	if (fd < 0 || !v->d.active)
 		return;
 	/* No ports yet: it is found by nobody while it greets. */
 	c = new_conn(v, 0, 0, fd);
