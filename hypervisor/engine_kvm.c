@@ -97,10 +97,11 @@ static uint64_t kvm_overhead_bytes(const struct vm_config *c)
 
 /*
  * The kernel's own words. `quiet` keeps the console's last lines for what matters; panic=-1 with ACPI's reset
- * register ends the VM at once; cryptomgr.notests spares tests of ciphers that nobody uses yet. There is no
- * keyboard controller to keep away from: the FADT says so.
+ * register ends the VM at once (reboot=acpi, since Linux takes a hardware-reduced machine for one with EFI);
+ * cryptomgr.notests spares tests of ciphers that nobody uses yet. There is no keyboard controller to keep away from: the
+ * FADT says so.
  */
-#define KERNEL_WORDS "console=ttyS0 quiet panic=-1 cryptomgr.notests"
+#define KERNEL_WORDS "console=ttyS0 quiet panic=-1 reboot=acpi cryptomgr.notests"
 
 static int make_config(const struct vm_config *c, bool share, struct control_config *ret,
 		       struct err *e)

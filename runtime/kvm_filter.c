@@ -47,6 +47,8 @@ static const char *const common[] = {
 	"brk",
 	"munmap",
 	"mremap", /* the heap */
+	"rseq",
+	"set_robust_list", /* of a thread that had not begun when the filter came */
 	"exit",
 	"exit_group",
 };

@@ -173,6 +173,19 @@ static int write_page_tables(const struct guest_memory *m)
 	return r;
 }
 
+/* A kernel that knows no other way to restart jumps to the firmware, in real mode. There is none, but this:
+ *	mov dx, POWER_PORT + POWER_RESET; mov al, POWER_RESET_VALUE; out dx, al; hlt; jmp to the hlt */
+static const uint8_t firmware[] = {0xba,
+				   (POWER_PORT + POWER_RESET) & 0xff,
+				   (POWER_PORT + POWER_RESET) >> 8,
+				   0xb0,
+				   POWER_RESET_VALUE,
+				   0xee,
+				   0xf4,
+				   0xeb,
+				   0xfd};
+_Static_assert(BIOS_RESET + sizeof(firmware) <= KERNEL_START, "below the kernel");
+
 static int write_tables(const struct guest_memory *m, enum kernel_entry entry)
 {
 	const uint64_t no_idt = 0;
@@ -190,6 +203,8 @@ static int write_tables(const struct guest_memory *m, enum kernel_entry entry)
 	}
 	if (r == 0)
 		r = guest_write(m, GPA(BOOT_IDT), &no_idt, sizeof(no_idt));
+	if (r == 0)
+		r = guest_write(m, GPA(BIOS_RESET), firmware, sizeof(firmware));
 	return r;
 }
 

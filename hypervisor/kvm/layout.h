@@ -31,6 +31,7 @@
 #define ACPI_TABLES         0xa0000u
 #define ACPI_TABLES_END     0xe0000u
 #define ACPI_RSDP           0xe0000u
+#define BIOS_RESET          0xffff0u /* where a PC's firmware is entered */
 #define KERNEL_START        0x100000u
 
 /* One virtio device per page, with an interrupt line of its own. */

@@ -64,7 +64,6 @@ static void serve_port(struct vcpu *v)
 		else
 			bus_read(&v->machine->port_bus, run->io.port, data, size);
 	}
-	atomic_fetch_add_explicit(&v->ports, 1, memory_order_relaxed);
 }
 
 static void serve_mmio(struct vcpu *v)
@@ -81,7 +80,6 @@ static void serve_mmio(struct vcpu *v)
 			  run->mmio.len);
 	else
 		bus_read(&v->machine->mmio_bus, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
-	atomic_fetch_add_explicit(&v->mmio, 1, memory_order_relaxed);
 }
 
 static uint64_t instruction_pointer(const struct vcpu *v)
@@ -104,14 +102,22 @@ static void tell_internal_error(struct vcpu *v)
 			    v->index, v->run->internal.suberror, (uintmax_t)rip);
 }
 
+/* Before it is served: what is told of the end counts all that led to it. */
+static void count(atomic_ullong *n)
+{
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
 static void serve_exit(struct vcpu *v)
 {
-	atomic_fetch_add_explicit(&v->exits, 1, memory_order_relaxed);
+	count(&v->exits);
 	switch (v->run->exit_reason) {
 	case KVM_EXIT_IO:
+		count(&v->ports);
 		serve_port(v);
 		break;
 	case KVM_EXIT_MMIO:
+		count(&v->mmio);
 		serve_mmio(v);
 		break;
 	case KVM_EXIT_INTR:

@@ -92,6 +92,11 @@ GUEST(guest_second, "	.code16\n"
 		    "1:	jmp 1b\n"
 		    "	.code64\n")
 
+/* The second one jumps to where a PC has its firmware; the first waits for ever. */
+GUEST(guest_firmware, "	.code16\n"
+		      "	ljmp $0xffff, $0\n"
+		      "	.code64\n")
+
 struct box {
 	int kvm_fd, console[2];
 	struct machine *machine;
@@ -323,6 +328,20 @@ static void test_second_vcpu(void **state)
 	assert_int_equal(wait_end(text), MACHINE_POWERED_OFF);
 }
 
+static void test_firmware_restarts(void **state)
+{
+	char text[256];
+
+	(void)state;
+	NEED_KVM();
+	build(2);
+	assert_int_equal(guest_write(machine_memory(box.machine), GPA(0x30000), guest_firmware,
+				     (size_t)(guest_firmware_end - guest_firmware)),
+			 0);
+	start(guest_two, guest_two_end);
+	assert_int_equal(wait_end(text), MACHINE_RESTARTED);
+}
+
 static int refuse(void *arg)
 {
 	*(int *)arg += 1;
@@ -383,6 +402,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_and_resume, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second_vcpu, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_firmware_restarts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_jail_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_setups, setup, teardown),
 	};
