@@ -15,14 +15,44 @@ static bool is_refused(const struct opt *o)
 	return o->kind == OPT_REFUSED || o->kind == OPT_REFUSED_VALUE;
 }
 
+#define HELP_COLUMN 32
+#define HELP_WIDTH  100
+
+/* Words of a help text, folded behind its column. */
+static void print_folded(const char *text)
+{
+	size_t column = HELP_COLUMN;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column > HELP_COLUMN && column + 1 + n > HELP_WIDTH) {
+			printf("\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+		} else if (column > HELP_COLUMN) {
+			printf(" ");
+			column++;
+		}
+		printf("%.*s", (int)n, text);
+		column += n;
+		text += n;
+		text += strspn(text, " ");
+	}
+	printf("\n");
+}
+
 static void print_option(const struct opt *o)
 {
 	char left[64];
+	int n = snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", o->letter ? '-' : ' ',
+			 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name,
+			 o->value ? " " : "", o->value ? o->value : "");
 
-	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ',
-		 o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, o->value ? " " : "",
-		 o->value ? o->value : "");
-	printf("  %-30s %s\n", left, o->help);
+	if (n >= HELP_COLUMN)
+		printf("%s\n%*s", left, HELP_COLUMN, "");
+	else
+		printf("%-*s", HELP_COLUMN, left);
+	print_folded(o->help);
 }
 
 static void print_options(const struct opt_table *t)

@@ -27,6 +27,8 @@ static const struct opt run_opts[] = {
 	HEADING("What runs"),
 	{"rootfs", 0, OPT_STRING, "DIR", "a directory in the place of an image; / is this host's own system, its changes thrown away", FIELD(rootfs)},
 	{"vm", 0, OPT_FLAG, NULL, "run it under a kernel of its own", FIELD(vm)},
+	{"engine", 0, OPT_STRING, "ENGINE", "with --vm: what runs the kernel; auto (default), qemu, or kvm (our own)", FIELD(engine)},
+	{"vcpus", 0, OPT_STRING, "N", "with --vm: its CPUs; default: --cpus, rounded up, or 1", FIELD(vcpus)},
 	{"interactive", 'i', OPT_FLAG, NULL, "pass standard input", FIELD(interactive)},
 	{"tty", 't', OPT_FLAG, NULL, "give it a terminal", FIELD(tty)},
 	{"detach", 'd', OPT_FLAG, NULL, "do not stay: print its id; see insula logs, attach, wait", FIELD(detach)},
@@ -44,7 +46,7 @@ static const struct opt run_opts[] = {
 
 	HEADING("What it sees"),
 	{"volume", 'v', OPT_LIST, "[DIR:]DIR[:WORDS]", "share a directory or file of the host; words: ro, O (changes to a directory are thrown away), nosuid, nodev, noexec, slave, …", FIELD(volumes)},
-	{"mount", 0, OPT_LIST, "KEY=VALUE,…", "type=bind|tmpfs|volume,source=…,destination=…,readonly,…", FIELD(mounts)},
+	{"mount", 0, OPT_LIST, "SPEC", "KEY=VALUE,…: type=bind|tmpfs|volume,source=…,destination=…,readonly,…", FIELD(mounts)},
 	{"tmpfs", 0, OPT_LIST, "DIR[:OPTIONS]", "an empty directory in memory; options: size=, mode=, exec, …", FIELD(tmpfs)},
 	{"read-only", 0, OPT_FLAG, NULL, "mount the root file system read-only", FIELD(read_only)},
 	{"shm-size", 0, OPT_SIZE, "SIZE", "size of /dev/shm; default: 64m", FIELD(shm_bytes)},
@@ -118,7 +120,6 @@ static const struct opt run_opts[] = {
 	{"device-write-iops", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
 	{"disable-content-trust", 0, OPT_REFUSED, NULL, "there are no registries", 0},
 	{"disk-size", 0, OPT_REFUSED_VALUE, "SIZE", "there are no disks", 0},
-	{"engine", 0, OPT_REFUSED_VALUE, "ENGINE", "QEMU is the only one", 0},
 	{"expose", 0, OPT_REFUSED_VALUE, "PORT", "there is no bridge; use --network host", 0},
 	{"gpus", 0, OPT_REFUSED_VALUE, "DEVICES", "use --device, and -v for the driver's libraries", 0},
 	{"health-cmd", 0, OPT_REFUSED_VALUE, "COMMAND", "there are no health checks", 0},
@@ -151,7 +152,6 @@ static const struct opt run_opts[] = {
 	{"timezone", 0, OPT_REFUSED_VALUE, "ZONE", "use -e TZ=ZONE", 0},
 	{"umask", 0, OPT_REFUSED_VALUE, "MASK", "only in a bundle", 0},
 	{"use-api-socket", 0, OPT_REFUSED, NULL, "there is no daemon, so no socket", 0},
-	{"vcpus", 0, OPT_REFUSED_VALUE, "N", "--cpus, rounded up, gives their number", 0},
 	{"volume-driver", 0, OPT_REFUSED_VALUE, "DRIVER", "there are no named volumes", 0},
 	{"volumes-from", 0, OPT_REFUSED_VALUE, "ID", "there are no named volumes; give the same -v", 0},
 };
@@ -229,6 +229,9 @@ static int check_values(const struct run_opts *o, struct err *e)
 {
 	int sig;
 
+	if (!o->vm && (o->engine || o->vcpus))
+		return err_invalid(e, "--%s is for microVMs: add --vm",
+				   o->engine ? "engine" : "vcpus");
 	if (o->pids == 0)
 		return err_invalid(e, "--pids-limit 0: nothing could run");
 	if (o->stop_signal && signal_parse(o->stop_signal, &sig) < 0)

@@ -9,7 +9,7 @@
 /* Filled by the option table. Lists are owned, strings borrowed from argv. */
 struct run_opts {
 	/* what runs */
-	const char *rootfs, *entrypoint, *workdir, *user, *platform, *pull;
+	const char *rootfs, *entrypoint, *workdir, *user, *platform, *pull, *engine, *vcpus;
 	char **env, **env_files, **groups;
 	bool vm, interactive, tty, detach, init, env_host, quiet;
 	bool only_create; /* no flag: insula create */
@@ -37,7 +37,7 @@ struct run_opts {
 
 /* What the request borrows from and must be freed. */
 struct run_parts {
-	char **env, **labels;
+	char **env, **labels, **annotations;
 	struct rt_volume *volumes;
 	size_t n_volumes;
 	char *network, *ipc, *pid; /* with the whole id of a sandbox that was named */

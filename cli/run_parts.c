@@ -17,6 +17,7 @@ void run_parts_done(struct run_parts *p)
 {
 	strv_free(p->env);
 	strv_free(p->labels);
+	strv_free(p->annotations);
 	for (size_t i = 0; i < p->n_volumes; i++) {
 		free(p->volumes[i].source);
 		free(p->volumes[i].destination);
@@ -111,6 +112,26 @@ static int take_labels(const struct run_opts *o, struct run_parts *p, struct err
 	return 0;
 }
 
+/* Settings of a microVM travel in the configuration. */
+static int take_annotations(const struct run_opts *o, struct run_parts *p, struct err *e)
+{
+	const char *const own[][2] = {{"org.insula.vm.engine", o->engine},
+				      {"org.insula.vm.vcpus", o->vcpus}};
+
+	if (strv_copy(o->annotations, &p->annotations) < 0)
+		return err_nomem(e);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		char *whole;
+
+		if (!own[i][1])
+			continue;
+		if (str_printf(&whole, "%s=%s", own[i][0], own[i][1]) < 0 ||
+		    strv_consume(&p->annotations, whole) < 0)
+			return err_nomem(e);
+	}
+	return 0;
+}
+
 /* "container:web" to "container:ID", by name or the beginning of an id. */
 static int take_shared(const struct rt_ctx *ctx, const char *flag, const char *value, char **ret,
 		       struct err *e)
@@ -140,6 +161,8 @@ int run_parts_take(const struct rt_ctx *ctx, const struct run_opts *o, struct ru
 		r = take_volumes(o, p, e);
 	if (r == 0)
 		r = take_labels(o, p, e);
+	if (r == 0)
+		r = take_annotations(o, p, e);
 	if (r == 0)
 		r = take_shared(ctx, "network", o->network, &p->network, e);
 	if (r == 0)
@@ -202,7 +225,7 @@ void run_request_fill(const struct run_opts *o, const struct run_parts *p, char 
 		.name = o->name,
 		.driver = driver_name_of(o->vm ? DRIVER_VM : DRIVER_CONTAINER),
 		.labels = p->labels,
-		.annotations = o->annotations,
+		.annotations = p->annotations,
 		.stop_signal = o->stop_signal,
 		.stop_timeout_sec = o->stop_timeout,
 	};
