@@ -473,6 +473,43 @@ static void list_inflate_remove(void **state)
 	assert_int_equal(work("other", NULL, open_in("a", O_RDONLY), -1, &report), -1);
 }
 
+/* An ordinary user without subordinate ids: all is his, which is told, and he can be rid of it. */
+#define NOBODY 65534
+static void as_user(void **state)
+{
+	struct img_worker_report report;
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	sh("mkdir tree user && echo x > tree/f && echo y > tree/g && chown 1000:1000 tree/f && "
+	   "chmod 4711 tree/f\n"
+	   "tar -C tree -cf a . && chown 65534:65534 user && chmod 755 . && chmod 644 a");
+	pid = fork_tied();
+	if (pid == 0) {
+		if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
+			_exit(3);
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+		if (access(program, X_OK) < 0)
+			_exit(2);
+		report = extract("a", "user/layer");
+		if (report.owners_left != 1 || !strstr(report.note, "subordinate ids"))
+			_exit(4);
+		_exit(0);
+	}
+	assert_int_equal(proc_reap(pid, &status, NULL), 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+		print_message("the build directory is not open to other users\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+	assert_int_equal(lstat(scratch_path(scratch, 0, "user/layer/f"), &st), 0);
+	assert_int_equal(st.st_uid, NOBODY);
+	assert_int_equal(st.st_mode, S_IFREG | 04711);
+	sh("cmp tree/g user/layer/g");
+}
+
 static int make(void **state)
 {
 	(void)state;
@@ -496,6 +533,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(list_inflate_remove, make, unmake),
 		cmocka_unit_test_setup_teardown(sparse_stays_sparse, make, unmake),
 		cmocka_unit_test_setup_teardown(as_others, make, unmake),
+		cmocka_unit_test_setup_teardown(as_user, make, unmake),
 		cmocka_unit_test_setup_teardown(as_umoci, make, unmake),
 	};
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 64);
