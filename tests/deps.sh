@@ -15,6 +15,8 @@ list() {
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
 	bench) echo crun runc ;;
+	# who runs the hostile program beside us (tests/hostile/compare)
+	rivals) echo bubblewrap podman firejail crun uidmap ;;
 	*) echo "deps.sh: unknown group '$1'" >&2; exit 1 ;;
 	esac
 }

@@ -90,6 +90,12 @@ asan-run: tests
 	$(Q)TEST_KIND=container tests/run.sh $(UNIT_BINS) \
 		$(patsubst %,$(BUILD)/tests/integration/test_%,scenarios oci bad_input parallel)
 
+## make hostile-compare  the hostile program under Insula, bubblewrap, podman and firejail, as a table
+.PHONY: hostile-compare
+hostile-compare: tests
+	$(Q)tests/deps.sh build run test rivals
+	$(Q)BUILD='$(BUILD)' tests/hostile/compare
+
 ## make fuzz          FUZZ_SECONDS=20  every fuzz target for so long; exit 1 when one finds something
 # A build of its own: clang, sanitizers, and archives that report their coverage.
 .PHONY: fuzz fuzz-run

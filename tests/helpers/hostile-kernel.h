@@ -90,11 +90,18 @@ static enum verdict cgroups(void)
 					    "/sys/fs/cgroup/cgroup.subtree_control",
 					    NULL};
 
-	if (mkdir("/sys/fs/cgroup/hostile", 0755) == 0 ||
-	    mkdir("/sys/fs/cgroup/memory/hostile", 0755) == 0) {
-		rmdir("/sys/fs/cgroup/hostile");
-		rmdir("/sys/fs/cgroup/memory/hostile");
-		return breach("groups can be made");
+	static const char *const made[] = {"/sys/fs/cgroup/hostile",
+					   "/sys/fs/cgroup/memory/hostile"};
+
+	for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++) {
+		char procs[64];
+		bool is_group;
+
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", made[i]);
+		is_group = mkdir(made[i], 0755) == 0 && access(procs, F_OK) == 0;
+		rmdir(made[i]);
+		if (is_group)
+			return breach("groups can be made");
 	}
 	return open_for_writing(paths);
 }

@@ -4,7 +4,7 @@
  * (tests/harness/fake_host.h) and must learn and change nothing outside, whoever starts it. Further tests take a fence away
  * and see that the next one holds.
  *
- *	test_hostile_host --table NAME [USER] WORD…	no test: run WORD… as a sandbox and print the outcome, a
+ *	test_hostile_host --table NAME [--user] WORD…	no test: run WORD… as a sandbox and print the outcome, a
  *							line "NAME<tab>row<tab>verdict<tab>detail" each (tests/hostile/compare)
  */
 #include "fake_host.h"
@@ -366,8 +366,13 @@ static int print_table(int argc, char **argv)
 		user = with_ids;
 		first = 4;
 	}
+	struct world as = world_as(world, user);
+	const char *const *command = (const char *const *)argv + first;
+
+	if (strcmp(*command, "INSULA") == 0)
+		command = insula_argv(&as, command + 1);
 	fake_host_open(&h, world, user, user ? grace : NULL);
-	bool ran = fake_host_attack(&h, (const char *const *)argv + first, &why);
+	bool ran = fake_host_attack(&h, command, &why);
 
 	fake_host_close(&h);
 	if (!ran)
