@@ -17,10 +17,10 @@
 
 /* One test program's surroundings. */
 struct world {
-	char dir[64];     /* private temporary directory */
-	char state[160];  /* state root below it, for --root */
-	char rootfs[160]; /* busybox root file system */
-	char id[32];      /* for a sandbox of the test; others on the machine use other ids */
+	char dir[64];    /* private temporary directory */
+	char state[96];  /* state root below it, for --root */
+	char rootfs[96]; /* busybox root file system */
+	char id[32];     /* for a sandbox of the test; others on the machine use other ids */
 	char insula[512], oci[512];
 	struct ids *ids; /* every sandbox that there ever was in `state` (snapshot.c) */
 	char faults_oci

@@ -211,6 +211,11 @@ const struct user *world_add_user(struct world *w, const char *name, uid_t uid, 
 	return u;
 }
 
+static void copy(char *to, size_t size, const char *from)
+{
+	assert_true((size_t)snprintf(to, size, "%s", from) < size);
+}
+
 struct world world_as(const struct world *w, const struct user *u)
 {
 	struct world as = *w;
@@ -219,10 +224,10 @@ struct world world_as(const struct world *w, const struct user *u)
 		return as;
 	as.user = u;
 	as.ids = u->ids;
-	snprintf(as.state, sizeof(as.state), "%s", u->state);
-	snprintf(as.rootfs, sizeof(as.rootfs), "%s", u->rootfs);
-	snprintf(as.insula, sizeof(as.insula), "%s", u->insula);
-	snprintf(as.oci, sizeof(as.oci), "%s", u->oci);
+	copy(as.state, sizeof(as.state), u->state);
+	copy(as.rootfs, sizeof(as.rootfs), u->rootfs);
+	copy(as.insula, sizeof(as.insula), u->insula);
+	copy(as.oci, sizeof(as.oci), u->oci);
 	return as;
 }
 

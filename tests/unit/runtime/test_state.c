@@ -6,6 +6,8 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -488,13 +490,26 @@ static int as_nobody(void)
 {
 	struct rt_ctx ctx;
 	struct err e = ERR_INIT;
+	struct stat st;
 
-	if (setresuid(65534, 65534, 65534) < 0)
+	/* A /tmp and a /run of the test's own. */
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmp", "/tmp", "tmpfs", 0, "mode=1777") < 0 ||
+	    mount("run", "/run", "tmpfs", 0, "mode=755") < 0 || setresuid(65534, 65534, 65534) < 0)
 		return 1;
 	unsetenv("XDG_RUNTIME_DIR");
-	if (rt_ctx_init(&ctx, NULL, NULL, &e) != -EINVAL || !strstr(e.text, "XDG_RUNTIME_DIR") ||
-	    !strstr(e.hint, "--root"))
+	if (rt_ctx_init(&ctx, NULL, NULL, &e) != 0 || strcmp(ctx.root, "/tmp/insula-65534") != 0 ||
+	    lstat(ctx.root, &st) < 0 || st.st_uid != 65534 || (st.st_mode & 07777) != 0700)
 		return 2;
+	rt_ctx_done(&ctx);
+	/* Open to others, or a link to somewhere else of ours. */
+	if (chmod("/tmp/insula-65534", 0770) < 0 || rt_ctx_init(&ctx, NULL, NULL, &e) != -EINVAL ||
+	    !strstr(e.text, "XDG_RUNTIME_DIR") || !strstr(e.hint, "--root"))
+		return 5;
+	if (mkdir("/tmp/mine", 0700) < 0 || rmdir("/tmp/insula-65534") < 0 ||
+	    symlink("/tmp/mine", "/tmp/insula-65534") < 0 ||
+	    rt_ctx_init(&ctx, NULL, NULL, &e) != -EINVAL)
+		return 6;
 	setenv("XDG_RUNTIME_DIR", "relative", 1);
 	if (rt_ctx_init(&ctx, NULL, NULL, &e) != -EINVAL)
 		return 3;
