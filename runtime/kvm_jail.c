@@ -82,14 +82,20 @@ static int become_nobody(bool root, struct err *e)
 	return 0;
 }
 
+/* What we hold stays ours until the next step; but nothing can be had back. It needs CAP_SETPCAP, so it comes first. */
+static int empty_bounding_set(struct err *e)
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return err_sys(e, errno, "drop capability %d", cap);
+	return 0;
+}
+
 static int drop_capabilities(struct err *e)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
 
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
-			return err_sys(e, errno, "drop capability %d", cap);
 	if (syscall(SYS_capset, &head, none) < 0)
 		return err_sys(e, errno, "drop all capabilities");
 	return 0;
@@ -108,11 +114,9 @@ int kvm_jail_enter(struct err *e)
 	r = enter_empty_root(e);
 	if (r < 0)
 		return r;
-	/* The bounding set can only be emptied while we are still somebody. */
-	for (int cap = 0; root && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (cap != CAP_SETUID && cap != CAP_SETGID)
-			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	r = become_nobody(root, e);
+	r = empty_bounding_set(e);
+	if (r == 0)
+		r = become_nobody(root, e);
 	if (r == 0)
 		r = drop_capabilities(e);
 	if (r < 0)
