@@ -64,7 +64,8 @@ int attach_accept(int listen_fd)
 
 int attach_connect(int statefd, struct err *e)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* Not to wait where its queue is full: who waits for an end holds the lock that the monitor needs. */
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
 	int r;
 
@@ -76,7 +77,8 @@ int attach_connect(int statefd, struct err *e)
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return err_sys(e, errno, "connect to the sandbox's monitor");
-	return TAKE_FD(fd);
+	r = fd_set_nonblock(fd, false);
+	return r < 0 ? err_sys(e, r, "connect to the sandbox's monitor") : TAKE_FD(fd);
 }
 
 int attach_send(int fd, enum attach_type type, const void *data, size_t len)

@@ -729,6 +729,38 @@ static void each_step_fails_or_dies(void **state)
 	}
 }
 
+/* ---- ordinary users ------------------------------------------------------------------------- */
+
+static void life_of(const char *name, uid_t uid, const char *subids)
+{
+	struct world mine = world_as(world, world_add_user(world, name, uid, subids));
+	struct run_result r;
+
+	expect_result(run_insula(&mine, ARGV("run", "-di", "--name", "own", "--rootfs", mine.rootfs,
+					     "sh", "-c", "echo hello; read x; exit 4")),
+		      0, "own\n", NULL);
+	r = run(&(struct run_spec){.argv = insula_argv(&mine, ARGV("attach", "own")),
+				   .user = mine.user,
+				   .input = "\n"});
+	assert_int_equal(r.code, 4);
+	run_result_done(&r);
+	expect_result(run_insula(&mine, ARGV("wait", "own")), 0, "4\n", NULL);
+	expect_result(run_insula(&mine, ARGV("logs", "own")), 0, "hello\n", NULL);
+	expect_result(run_insula(&mine, ARGV("rm", "own")), 0, "own\n", NULL);
+	expect_result(run_insula(&mine, ARGV("run", "-d", "--rm", "--name", "own", "--rootfs",
+					     mine.rootfs, "sleep", "1000")),
+		      0, "own\n", NULL);
+	expect_result(run_insula(&mine, ARGV("stop", "-t", "0", "own")), 0, "own\n", NULL);
+	expect_result(run_insula(&mine, ARGV("ps", "-aq")), 0, "", NULL);
+}
+
+static void ordinary_users(void **state)
+{
+	(void)state;
+	life_of("ada", 41815, "100000:65536");
+	life_of("bob", 41816, NULL);
+}
+
 /* ---- microVMs ------------------------------------------------------------------------------- */
 
 static void a_microvm(void **state)
@@ -785,6 +817,8 @@ int main(void)
 		TEST(the_caller_is_killed),
 		TEST(interrupted),
 		TEST(each_step_fails_or_dies),
+		/* No snapshot: the users stay as long as the world. */
+		cmocka_unit_test(ordinary_users),
 		TEST(a_microvm),
 	};
 	int failed;
