@@ -151,6 +151,80 @@ static void user_without_ids_learns_and_changes_nothing(void **state)
 	expect_all_refused(&h);
 }
 
+/* ---- a defence taken away by name --------------------------------------------------------------------------- */
+
+/* Each flag gives up one defence: then those rows get through which it was for (`must`), some more where the kernel lets
+ * them (`may`), and no other. */
+static const struct {
+	const char *flag, *value, *must, *may;
+} given_up[] = {
+	{"--pid", "host", "process-list", "environments limits signals ptrace"},
+	{"--ipc", "host", "posix-shm sysv-shm", "shared-places mqueue"},
+	{"--network", "host", "local-port", "raw-sockets netlink abstract-bus abstract-x11"},
+	{"--uts", "host", "", ""},
+	{"--security-opt", "seccomp=unconfined", "seccomp-flag no-aslr",
+	 "keyring-add keyring-read userns-surface clone-userns perf userfaultfd io-uring "
+	 "other-abis odd-families fanotify"},
+	{"--security-opt", "no-new-privileges=false", "no-new-privs", ""},
+	{"--security-opt", "unmask=ALL", "kernel-files", "proc-sys sysrq sys"},
+};
+
+static bool is_listed(const char *list, const char *name)
+{
+	_cleanup_strv_ char **words = NULL;
+
+	assert_int_equal(strv_split(list, ' ', &words), 0);
+	for (char **w = words; *w; w++)
+		if (strcmp(*w, name) == 0)
+			return true;
+	return false;
+}
+
+static int rows_against(const struct fake_host *h, const char *what, const char *must,
+			const char *may)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < h->n_rows; i++) {
+		bool breached = strcmp(h->rows[i].verdict, "refused") != 0;
+		const char *name = h->rows[i].name;
+
+		if (breached ? is_listed(must, name) || is_listed(may, name)
+			     : !is_listed(must, name))
+			continue;
+		print_message("%s: %s: %s (%s)\n", what, name, h->rows[i].verdict,
+			      h->rows[i].detail);
+		bad++;
+	}
+	return bad;
+}
+
+static void give_up(const struct user *user)
+{
+	static struct fake_host h;
+	int bad = 0;
+
+	for (size_t i = 0; i < sizeof(given_up) / sizeof(*given_up); i++) {
+		attack(user,
+		       ARGV("run", "--rm", given_up[i].flag, given_up[i].value, "--rootfs", "/"),
+		       &h);
+		bad += rows_against(&h, given_up[i].value, given_up[i].must, given_up[i].may);
+	}
+	assert_int_equal(bad, 0);
+}
+
+static void root_gives_up_one_defence(void **state)
+{
+	(void)state;
+	give_up(NULL);
+}
+
+static void user_gives_up_one_defence(void **state)
+{
+	(void)state;
+	give_up(with_ids);
+}
+
 /* ---- one fence without the others ------------------------------------------------------------------------ */
 
 static const char strong[] = "[\"CAP_SYS_ADMIN\", \"CAP_DAC_OVERRIDE\", \"CAP_MKNOD\"]";
@@ -402,6 +476,8 @@ static const struct hostile_test tests[] = {
 	{"a user with subordinate ids learns and changes nothing",
 	 user_with_ids_learns_and_changes_nothing},
 	{"a user without learns and changes nothing", user_without_ids_learns_and_changes_nothing},
+	{"root gives up one defence", root_gives_up_one_defence},
+	{"a user gives up one defence", user_gives_up_one_defence},
 	{"Landlock alone protects the kernel's files", landlock_alone_protects_the_kernels_files},
 	{"Landlock alone keeps the mounts", landlock_alone_keeps_the_mounts},
 	{"Landlock alone keeps from abstract sockets", landlock_alone_keeps_from_abstract_sockets},
