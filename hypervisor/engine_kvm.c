@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 #include "kvm/control.h"
 #include "kvm/layout.h"
 #include "virtiofsd.h"
+
+_Static_assert(VM_DISKS_MAX == KVM_PROCESS_DISKS_MAX, "a descriptor for each");
 
 #define PROGRAM "insula-kvm"
 
@@ -69,8 +72,8 @@ static int kvm_check(const struct vm_config *c, struct err *e)
 		return err_unsupported(e, "engine kvm: has no software emulation");
 	if (c->vcpus < 1 || c->vcpus > VCPUS_MAX)
 		return err_invalid(e, "vCPUs: %u is not in 1..%u", c->vcpus, VCPUS_MAX);
-	if (c->net_tap_fd >= 0)
-		return err_unsupported(e, "engine kvm: has no network device yet");
+	if (c->n_disks > VM_DISKS_MAX)
+		return err_invalid(e, "disks: %u are more than %d", c->n_disks, VM_DISKS_MAX);
 	return find_program(&program, e);
 }
 #else
@@ -112,9 +115,17 @@ static int make_config(const struct vm_config *c, bool share, struct control_con
 		.type = CONTROL_CONFIG,
 		.memory_bytes = c->memory_bytes,
 		.vcpus = c->vcpus,
-		.has = CONTROL_HAS_AGENT | (share ? CONTROL_HAS_SHARE : 0),
+		.has = CONTROL_HAS_AGENT | (share ? CONTROL_HAS_SHARE : 0) |
+		       (c->net_tap_fd >= 0 ? CONTROL_HAS_TAP : 0),
+		.n_disks = c->n_disks,
 	};
 	int n;
+
+	for (unsigned i = 0; i < c->n_disks; i++)
+		m.read_only_disks |= (uint32_t)c->disks[i].read_only << i;
+	if (getrandom(m.mac, sizeof(m.mac), 0) != sizeof(m.mac))
+		return err_sys(e, errno, "choose a network address");
+	m.mac[0] = (m.mac[0] & 0xfc) | 2; /* one station, locally administered */
 
 	n = snprintf(m.cmdline, sizeof(m.cmdline), "%s%s%s", KERNEL_WORDS, extra[0] ? " " : "",
 		     extra);
@@ -164,6 +175,10 @@ static int spawn(struct kvm *k, const struct vm_config *c, int share_fd, int age
 
 	if (share_fd >= 0)
 		fds[n++] = (struct proc_fd_map){share_fd, KVM_PROCESS_FD_SHARE};
+	if (c->net_tap_fd >= 0)
+		fds[n++] = (struct proc_fd_map){c->net_tap_fd, KVM_PROCESS_FD_TAP};
+	for (unsigned i = 0; i < c->n_disks; i++)
+		fds[n++] = (struct proc_fd_map){c->disks[i].fd, KVM_PROCESS_FD_DISK + (int)i};
 	return vm_child_start(&k->child, argv, fds, n, e);
 }
 

@@ -44,6 +44,8 @@ static int qemu_check(const struct vm_config *c, struct err *e)
 		err_set(e, ERR_NOT_FOUND, ENOENT, "find %s: not installed", qemu_program_name());
 		return err_hint(e, "install %s", qemu_package_name());
 	}
+	if (c->n_disks)
+		return err_unsupported(e, "disks: not with the engine qemu yet");
 	if (c->vcpus < 1 || c->vcpus > max)
 		return err_invalid(e, "vCPUs: %u is not in 1..%u", c->vcpus, max);
 	return 0;

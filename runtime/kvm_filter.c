@@ -8,6 +8,7 @@
  */
 #include "kvm_jail.h"
 
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -60,7 +61,10 @@ static const char *const not_vcpu[] = {
 };
 
 /* ioctls of vCPUs' threads, and so of all, though only theirs have the descriptors at hand. */
-static const uint64_t vcpu_ioctls[] = {KVM_RUN, KVM_GET_REGS, KVM_KVMCLOCK_CTRL};
+static const uint64_t vcpu_ioctls[] = {
+	KVM_RUN, KVM_GET_REGS, KVM_KVMCLOCK_CTRL,
+	TUNSETOFFLOAD, /* when the guest's driver has chosen its network device's features */
+};
 
 static int add_rule(struct iso_seccomp *s, uint32_t allow, const char *name,
 		    const struct iso_seccomp_arg *arg)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "hypervisor/kvm_process.h"
 #include "kernel_image.h"
 
 int control_send(int fd, const void *message, size_t bytes, struct err *e)
@@ -103,6 +104,10 @@ int control_config_check(const struct control_config *c, struct err *e)
 	if (c->entry > KERNEL_ENTRY_ONLY_PVH)
 		return err_set(e, ERR_INTERNAL, EPROTO, "VM configuration: unknown entry %u",
 			       c->entry);
+	if (c->n_disks > KVM_PROCESS_DISKS_MAX || c->read_only_disks >> c->n_disks)
+		return err_set(e, ERR_INTERNAL, EPROTO,
+			       "VM configuration: %u disks, 0x%x read-only", c->n_disks,
+			       c->read_only_disks);
 	if ((r = check_text(c->name, sizeof(c->name), "name", e)) < 0 ||
 	    (r = check_text(c->agent_port, sizeof(c->agent_port), "agent's port", e)) < 0 ||
 	    (r = check_text(c->share_tag, sizeof(c->share_tag), "share's tag", e)) < 0)

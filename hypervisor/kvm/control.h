@@ -35,7 +35,7 @@ enum control_type {
 	CONTROL_BALLOON, /* value[0]: bytes that the guest is to give back */
 	/* process → engine */
 	CONTROL_READY = 64,
-	CONTROL_DONE,    /* value: struct machine_counts for STATS, in its order */
+	CONTROL_DONE, /* STATS: value is exits, port accesses, MMIO accesses, bytes in the balloon */
 	CONTROL_REFUSED, /* kind, errnum, text */
 	CONTROL_FAILED,  /* the same, before READY */
 	CONTROL_ENDED,   /* value[0]: enum machine_end; text */
@@ -58,9 +58,11 @@ struct control_config {
 	uint32_t version, type;
 	uint64_t memory_bytes;
 	uint32_t vcpus;
-	uint32_t entry; /* enum kernel_entry_choice */
-	uint32_t has;   /* enum control_has */
-	uint32_t reserved;
+	uint32_t entry;                    /* enum kernel_entry_choice */
+	uint32_t has;                      /* enum control_has */
+	uint32_t n_disks, read_only_disks; /* the latter a bit for each */
+	uint8_t mac[6];
+	uint8_t reserved[6];
 	char name[CONTROL_NAME_MAX];
 	char agent_port[CONTROL_PORT_MAX];
 	char share_tag[CONTROL_TAG_MAX];

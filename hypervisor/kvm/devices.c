@@ -6,12 +6,17 @@
 #include "devices.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "hypervisor/kvm_process.h"
 #include "vhost_user_fs.h"
+#include "virtio_balloon.h"
+#include "virtio_blk.h"
 #include "virtio_console.h"
+#include "virtio_net.h"
 #include "virtio_rng.h"
 
 static void on_report(void *arg, const char *device, bool fatal, const struct err *error)
@@ -80,6 +85,41 @@ static int make_share(const struct control_config *c, struct virtio_device **ret
 	return vhost_user_fs_new(KVM_PROCESS_FD_SHARE, c->share_tag, ret, e);
 }
 
+static int make_net(const struct control_config *c, struct virtio_device **ret, struct err *e)
+{
+	struct virtio_net_setup setup = {.fd = KVM_PROCESS_FD_TAP};
+
+	memcpy(setup.mac, c->mac, sizeof(setup.mac));
+	return virtio_net_new(&setup, ret, e);
+}
+
+static int make_balloon(const struct control_config *c, struct virtio_device **ret, struct err *e)
+{
+	(void)c;
+	return virtio_balloon_new(ret, e);
+}
+
+static int make_disk(const struct control_config *c, unsigned i, struct io_loop *loop,
+		     struct virtio_device **ret, struct err *e)
+{
+	const struct disk_extent extent = {.fd = KVM_PROCESS_FD_DISK + (int)i};
+	const struct disk_config config = {
+		.extents = &extent,
+		.n = 1,
+		.read_only = c->read_only_disks >> i & 1,
+		.overlay_fd = -1,
+	};
+	char serial[VIRTIO_BLK_SERIAL_MAX + 1];
+	struct virtio_blk_setup setup = {.loop = loop, .serial = serial};
+	int r = disk_open(&config, &setup.disk, e);
+
+	if (r == 0) {
+		snprintf(serial, sizeof(serial), "insula-%u", i);
+		r = virtio_blk_new(&setup, ret, e);
+	}
+	return r < 0 ? err_wrap(e, "disk %u", i) : 0;
+}
+
 int devices_add(struct devices *d, struct machine *m, struct io_loop *loop,
 		const struct control_config *c, struct err *e)
 {
@@ -89,18 +129,25 @@ int devices_add(struct devices *d, struct machine *m, struct io_loop *loop,
 			    struct err *e);
 	} table[] = {
 		{0, make_rng},
+		{0, make_balloon},
 		{CONTROL_HAS_AGENT, make_agent},
 		{CONTROL_HAS_SHARE, make_share},
+		{CONTROL_HAS_TAP, make_net},
 	};
 	struct virtio_device *device;
 	int r = 0;
 
-	if (c->has & CONTROL_HAS_TAP)
-		return err_unsupported(e, "network device: not yet with the engine kvm");
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(table); i++) {
 		if (table[i].has && !(c->has & table[i].has))
 			continue;
 		r = table[i].make(c, &device, e);
+		if (r == 0)
+			r = place(d, m, loop, device, e);
+		if (r == 0 && table[i].make == make_balloon)
+			d->balloon = device;
+	}
+	for (unsigned i = 0; r == 0 && i < c->n_disks; i++) {
+		r = make_disk(c, i, loop, &device, e);
 		if (r == 0)
 			r = place(d, m, loop, device, e);
 	}

@@ -15,6 +15,7 @@ struct devices {
 	struct virtio_mmio *transport[VIRTIO_DEVICES_MAX];
 	struct acpi_virtio where[VIRTIO_DEVICES_MAX]; /* for the DSDT */
 	unsigned n;
+	struct virtio_device *balloon; /* one of them */
 };
 
 /* Make them, on the machine's bus. On failure the ones made are still devices_free()'s. */

@@ -30,6 +30,7 @@
 #include "machine.h"
 #include "power.h"
 #include "serial.h"
+#include "virtio_balloon.h"
 
 struct process {
 	const struct kvm_process_jail *jail;
@@ -191,13 +192,22 @@ static void carry_out(struct process *p, struct control_message *answer)
 		answer->value[0] = counts.exits;
 		answer->value[1] = counts.ports;
 		answer->value[2] = counts.mmio;
+		io_loop_lock(p->loop);
+		answer->value[3] = virtio_balloon_actual(p->devices.balloon);
+		io_loop_unlock(p->loop);
 		break;
 	case CONTROL_STOP:
 		machine_end(p->machine, MACHINE_STOPPED, "the machine was told to stop");
 		break;
 	case CONTROL_BALLOON:
-		err_unsupported(&e, "balloon: this machine has none");
-		control_from_error(answer, CONTROL_REFUSED, &e);
+		if (p->order.value[0] > p->config.memory_bytes) {
+			err_invalid(&e, "balloon: larger than the guest's memory");
+			control_from_error(answer, CONTROL_REFUSED, &e);
+			break;
+		}
+		io_loop_lock(p->loop);
+		virtio_balloon_set_target(p->devices.balloon, p->order.value[0]);
+		io_loop_unlock(p->loop);
 		break;
 	default: /* what came is a number */
 		err_set(&e, ERR_INTERNAL, EPROTO, "control socket: unknown order %u",

@@ -268,7 +268,7 @@ static void test_orders(void **state)
 	assert_int_equal(order(CONTROL_PAUSE).type, CONTROL_DONE);
 	exits = order(CONTROL_STATS).value[0];
 	poll(NULL, 0, 20);
-	assert_true(exits > 2 && order(CONTROL_STATS).value[0] == exits); /* it stands */
+	assert_true(exits >= 2 && order(CONTROL_STATS).value[0] == exits); /* it stands */
 	assert_int_equal(order(CONTROL_RESUME).type, CONTROL_DONE);
 	do
 		m = order(CONTROL_STATS);

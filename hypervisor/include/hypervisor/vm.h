@@ -55,6 +55,13 @@ enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
 /* AUTO is qemu until our own VMM (kvm) has all devices. */
 enum vm_engine_choice { VM_ENGINE_AUTO, VM_ENGINE_KVM, VM_ENGINE_QEMU };
 
+/* A raw disk: a file or block device. Nothing in it is ever taken for a format. */
+#define VM_DISKS_MAX 4
+struct vm_disk {
+	int fd; /* borrowed, opened for writing unless read_only */
+	bool read_only;
+};
+
 struct vm_config {
 	const char *name; /* for process titles and messages */
 	struct vm_kernel *kernel;
@@ -68,7 +75,9 @@ struct vm_config {
 			     * its read-only mounts are the host's to enforce. NULL: none */
 	const char *run_dir; /* private directory for sockets */
 	int cache_dirfd;     /* for the probe; or -1 */
-	int net_tap_fd;      /* -1: no network device */
+	int net_tap_fd;      /* -1: no network device; a tap with IFF_VNET_HDR for the engine kvm */
+	const struct vm_disk *disks; /* engine kvm only: /dev/vda and so on */
+	unsigned n_disks;
 	const struct log_sink *log;
 };
 /* Debian's cloud kernel with our initramfs boots from 80 MiB on (at 72 it panics while unpacking);
