@@ -38,18 +38,17 @@ const struct opt_table cmd_images_options = OPT_TABLE(images_opts);
 static struct json *entry_json(const struct images_opts *o, const struct img_entry *i)
 {
 	_cleanup_json_ struct json *v = json_new_object();
-	char id[72], created[OUT_TIME_MAX], age[OUT_TIME_MAX + 8], size[STR_SIZE_MAX];
+	char id[72], created[OUT_TIME_MAX], age[OUT_TIME_MAX], since[OUT_TIME_MAX + 8],
+		size[STR_SIZE_MAX];
 	int64_t nsec = i->created_unix_sec * INT64_C(1000000000);
 
 	snprintf(id, sizeof(id), "%.*s", o->no_trunc ? 64 : ID_DIGITS, i->id);
-	out_age(nsec, age);
-	if (nsec)
-		strcat(age, " ago");
+	snprintf(since, sizeof(since), "%s%s", out_age(nsec, age), nsec ? " ago" : "");
 	if (!v || json_set(v, "ID", json_new_string(id)) < 0 ||
 	    json_set(v, "Repository", json_new_string(i->name ?: "<none>")) < 0 ||
 	    json_set(v, "Tag", json_new_string(i->tag ?: "<none>")) < 0 ||
 	    json_set(v, "CreatedAt", json_new_string(out_time(nsec, created))) < 0 ||
-	    json_set(v, "CreatedSince", json_new_string(age)) < 0 ||
+	    json_set(v, "CreatedSince", json_new_string(since)) < 0 ||
 	    json_set(v, "Size", json_new_string(str_size(i->size_bytes, size))) < 0 ||
 	    json_set(v, "SizeBytes", json_new_u64(i->size_bytes)) < 0)
 		return NULL;
