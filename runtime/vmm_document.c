@@ -103,6 +103,24 @@ bool vmm_mount_is_nested(const struct iso_config *c, size_t i)
 
 /* ---- rewriting -------------------------------------------------------------------------- */
 
+/* The layer is made on the host's side of the share: the guest's is an ordinary bind. */
+static int drop_throwaway(struct json *mount)
+{
+	struct json_at top = json_top(mount), options;
+	_cleanup_json_ struct json *kept = json_new_array();
+
+	if (!json_member(&top, "options", &options))
+		return 0;
+	for (size_t i = 0; kept && i < json_array_len(&options); i++) {
+		struct json_at word = json_array_at(&options, i);
+		const char *text = json_peek_string(&word);
+
+		if (text && !STREQ(text, "throwaway") && json_push(kept, json_new_string(text)) < 0)
+			return -ENOMEM;
+	}
+	return json_set(mount, "options", TAKE_PTR(kept));
+}
+
 static int rewrite_mounts(const struct iso_config *c, struct json *doc)
 {
 	struct json *mounts = json_object_member(doc, "mounts", false);
@@ -115,7 +133,8 @@ static int rewrite_mounts(const struct iso_config *c, struct json *doc)
 		    (c->mounts[i].flags & ISO_MOUNT_REMOUNT))
 			continue;
 		if (str_printf(&source, VM_SHARE_MOUNTS "/%zu", i) < 0 ||
-		    json_set(m, "source", json_new_string(source)) < 0)
+		    json_set(m, "source", json_new_string(source)) < 0 ||
+		    ((c->mounts[i].flags & ISO_MOUNT_THROWAWAY) && drop_throwaway(m) < 0))
 			return -ENOMEM;
 	}
 	return 0;

@@ -63,17 +63,27 @@ static int set_readonly(int fd, bool recursive, struct err *e)
 	return 0;
 }
 
-static int open_bind(const struct iso_mount *m, struct err *e)
+static int copy_source(const struct iso_mount *m, struct err *e)
 {
 	unsigned flags =
 		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->flags & ISO_MOUNT_REC ? AT_RECURSIVE : 0);
-	_cleanup_close_ int fd = -EBADF;
-	int r = 0;
+	int fd;
 
+	/* Here, so that the guest cannot reach past it. */
+	if (m->flags & ISO_MOUNT_THROWAWAY)
+		return iso_mount_throwaway(m->source, e);
 	fd = m->source_fd >= 0 ? open_tree(m->source_fd, "", flags | AT_EMPTY_PATH)
 			       : open_tree(AT_FDCWD, m->source, flags);
+	return fd < 0 ? err_sys(e, errno, "open '%s'", m->source) : fd;
+}
+
+static int open_bind(const struct iso_mount *m, struct err *e)
+{
+	_cleanup_close_ int fd = copy_source(m, e);
+	int r = 0;
+
 	if (fd < 0)
-		return err_sys(e, errno, "open '%s'", m->source);
+		return fd;
 	if (m->attr_rec_set & MOUNT_ATTR_RDONLY)
 		r = set_readonly(fd, true, e);
 	else if (m->attr_set & MOUNT_ATTR_RDONLY)

@@ -94,6 +94,22 @@ static void test_root_and_binds(void **state)
 	done(&p);
 }
 
+/* The host makes the layer: in the guest there is none over it, and the other words stay. */
+static void test_a_throwaway_bind(void **state)
+{
+	struct pair p = {0};
+
+	(void)state;
+	rewrite("{\"ociVersion\":\"1.0.2\"," PROCESS ",\"root\":{\"path\":\"/srv/app\"},"
+		"\"mounts\":[{\"destination\":\"/data\",\"source\":\"/srv/data\","
+		"\"options\":[\"rbind\",\"throwaway\",\"nosuid\"]}],\"linux\":{" NS "}}",
+		&p);
+	assert_true(p.host.isolation.mounts[0].flags & ISO_MOUNT_THROWAWAY);
+	assert_int_equal(p.guest.isolation.mounts[1].flags, ISO_MOUNT_BIND | ISO_MOUNT_REC);
+	assert_int_equal(p.guest.isolation.mounts[1].attr_set, p.host.isolation.mounts[0].attr_set);
+	done(&p);
+}
+
 static void test_dev_is_kept(void **state)
 {
 	struct pair p = {0};
@@ -267,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_root_and_binds),
+		cmocka_unit_test(test_a_throwaway_bind),
 		cmocka_unit_test(test_dev_is_kept),
 		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_only_guest_limits_travel),
