@@ -49,6 +49,11 @@ static int set_up(void **state)
 	bob = world_as(world, world_add_user(world, "bob", BOB_UID, NULL));
 	FOR_BOTH(w)
 	{
+		char path[128];
+
+		/* Root has a second group there, as in many images. */
+		snprintf(path, sizeof(path), "%s/etc/group", w->rootfs);
+		write_file(path, "root:x:0:\nada:x:1815:\nmath:x:1843:ada,root\n", 0644);
 		file_of(w->user, "file", "mine\n");
 		file_of(w->user, ".ssh/id", "key\n");
 		file_of(w->user, ".bash_history", "secret words\n");
@@ -222,6 +227,21 @@ static void no_home_at_all(void **state)
 	expect_result(run(&s), 0, "/\n/home/bob\n", "");
 }
 
+static pid_t start_sandbox(const struct world *w, const char *name, const char *user,
+			   const char *root, int *ret_fd)
+{
+	char buf[4096] = "";
+	pid_t pid =
+		start_as(w->user,
+			 insula_argv(w, ARGV("run", "--name", name, "-u", user, "--rootfs", root,
+					     SH("trap '' TERM; echo ready; sleep 1000 & wait"))),
+			 false, ret_fd);
+
+	if (!read_until(*ret_fd, "ready", buf, sizeof(buf), 60))
+		fail_msg("sandbox %s: %s", name, buf);
+	return pid;
+}
+
 /* ---- a directory ------------------------------------------------------------------------------ */
 
 static void root_is_the_user(void **state)
@@ -263,6 +283,26 @@ static void other_users_in_it(void **state)
 		     125, "99999|/etc/subuid");
 }
 
+/* Where only one group is mapped, the others that /etc/group gives to root fall away. */
+static void groups_of_root(void **state)
+{
+	int fd;
+
+	(void)state;
+	expect_result(run_insula(&ada, DIR(&ada, "id", "-G")), 0, "0 1843\n", "");
+	expect_result(run_insula(&bob, DIR(&bob, "id", "-G")), 0, "0\n", "");
+	pid_t pid = start_sandbox(&bob, "groups", "0", bob.rootfs, &fd);
+
+	expect_result(run_insula(&bob, ARGV("exec", "-u", "root", "groups", "id", "-G")), 0, "0\n",
+		      "");
+	expect_result(run_insula(&bob, ARGV("rm", "-f", "groups")), 0, NULL, "");
+	finish(pid, 60);
+	close(fd);
+	expect_error(run_insula(&bob,
+				ARGV("run", "--group-add", "math", "--rootfs", bob.rootfs, "true")),
+		     125, "group|/etc/subuid");
+}
+
 static void a_directory_of_somebody_else(void **state)
 {
 	(void)state;
@@ -272,21 +312,6 @@ static void a_directory_of_somebody_else(void **state)
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */
-
-static pid_t start_sandbox(const struct world *w, const char *name, const char *user,
-			   const char *root, int *ret_fd)
-{
-	char buf[4096] = "";
-	pid_t pid =
-		start_as(w->user,
-			 insula_argv(w, ARGV("run", "--name", name, "-u", user, "--rootfs", root,
-					     SH("trap '' TERM; echo ready; sleep 1000 & wait"))),
-			 false, ret_fd);
-
-	if (!read_until(*ret_fd, "ready", buf, sizeof(buf), 60))
-		fail_msg("sandbox %s: %s", name, buf);
-	return pid;
-}
 
 static void exec_kill_ps_rm(void **state)
 {
@@ -711,6 +736,7 @@ int main(void)
 		cmocka_unit_test(no_home_at_all),
 		cmocka_unit_test(root_is_the_user),
 		cmocka_unit_test(other_users_in_it),
+		cmocka_unit_test(groups_of_root),
 		cmocka_unit_test(a_directory_of_somebody_else),
 		cmocka_unit_test(exec_kill_ps_rm),
 		cmocka_unit_test(the_host_system_can_be_entered),
