@@ -4,8 +4,9 @@
  * system's, which is never written to. With the host's network they begin with what the host's say; with another
  * sandbox's network they are that sandbox's own.
  *
- * One that the caller mounts himself (or something above it) is left alone. So is one for which there is no place and
- * none can be made: a directory of somebody else's, or a read-only file system.
+ * One that the caller mounts himself (or something above it) is left alone. Where a directory that is given as root file
+ * system has no such file, a mount point would have to be made in it: that is done only if a flag asks for what would stand
+ * there, and it can be. The layers of an image and a throwaway root have a layer of the sandbox's own on top.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,15 +60,35 @@ static bool can_make(int rootfd, const char *place)
 	return false;
 }
 
-static bool has_place(const struct run_build *b, const char *place)
+static bool any(char *const *v)
 {
+	return v && *v;
+}
+
+/* Did the caller ask for what only this file tells? (The kernel tells the host name.) */
+static bool is_asked_for(const struct rt_run_request *r, enum which which)
+{
+	switch (which) {
+	case FILE_HOSTS:
+		return any(r->hosts);
+	case FILE_RESOLV:
+		return any(r->dns) || any(r->dns_search) || any(r->dns_options);
+	case FILE_HOSTNAME:
+	case FILE_COUNT:
+		break;
+	}
+	return false;
+}
+
+static bool has_place(const struct run_build *b, enum which which)
+{
+	const char *place = files[which].place;
 	_cleanup_close_ int fd = -1;
 
-	/* Layers have one of the sandbox's own on top; a throwaway root is one. */
 	if (b->rootfs.fd < 0 || b->rootfs.host_root)
 		return true;
 	fd = path_open_in_root(b->rootfs.fd, place, O_PATH, 0, NULL);
-	return fd >= 0 || can_make(b->rootfs.fd, place);
+	return fd >= 0 || (is_asked_for(b->request, which) && can_make(b->rootfs.fd, place));
 }
 
 static bool is_wanted(const struct run_build *b, enum which which)
@@ -78,8 +99,7 @@ static bool is_wanted(const struct run_build *b, enum which which)
 		return false;
 	if (which == FILE_RESOLV && wants_no_resolver(r))
 		return false;
-	return !run_mounts_cover(&b->mounts, files[which].place) &&
-	       has_place(b, files[which].place);
+	return !run_mounts_cover(&b->mounts, files[which].place) && has_place(b, which);
 }
 
 /* Another's network: another's files. The host name is of the UTS namespace, so that file is ours. */

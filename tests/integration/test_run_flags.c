@@ -475,6 +475,28 @@ static void replace(void **state)
 	expect_error(run_insula(world, ARGV("exec", "taken", "true")), 125, "taken");
 }
 
+/* A root file system without the files stays without them, unless a flag needs one. */
+static void no_mount_points(void **state)
+{
+	char path[256], root[200];
+	struct stat st;
+
+	(void)state;
+	snprintf(root, sizeof(root), "%s/bare", world->dir);
+	make_rootfs(root);
+	expect_result(run_insula(world, ARGV("run", "--rm", "--hostname", "box", "--rootfs", root,
+					     "sh", "-c", "hostname; ls /etc")),
+		      0, "box\ngroup\npasswd\nplain\n", "");
+	expect_result(run_insula(world, ARGV("run", "--rm", "--add-host", "db:10.0.0.5", "--rootfs",
+					     root, "grep", "db", "/etc/hosts")),
+		      0, "10.0.0.5\tdb\n", "");
+	snprintf(path, sizeof(path), "%s/etc/hosts", root);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 0); /* a mount point and no more */
+	snprintf(path, sizeof(path), "%s/etc/resolv.conf", root);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void entrypoint(void **state)
 {
 	struct line l;
@@ -547,6 +569,11 @@ static void make_files(void)
 	assert_int_equal(mkdir(path, 0755), 0);
 	snprintf(path, sizeof(path), "%s/a,b/file", world->dir);
 	write_file(path, "shared\n", 0644);
+	/* Where the root file system has them, they are covered; it is never written to. */
+	snprintf(path, sizeof(path), "%s/etc/hostname", world->rootfs);
+	write_file(path, "the image's\n", 0644);
+	snprintf(path, sizeof(path), "%s/etc/hosts", world->rootfs);
+	write_file(path, "", 0644);
 	snprintf(path, sizeof(path), "%s/home/note", world->rootfs);
 	write_file(path, "kept\n", 0644);
 }
@@ -560,6 +587,7 @@ static int in_containers(void)
 		cmocka_unit_test(identity_file),
 		cmocka_unit_test(replace),
 		cmocka_unit_test(entrypoint),
+		cmocka_unit_test(no_mount_points),
 		cmocka_unit_test(exec_flags),
 	};
 	struct CMUnitTest tests[N_ROWS];

@@ -7,6 +7,7 @@
 #include "oci_document.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdlib.h>
@@ -488,6 +489,28 @@ static void test_volumes_of_an_image(void **state)
 
 /* ---- files -------------------------------------------------------------------------------- */
 
+static const char *const etc_files[] = {"hostname", "hosts", "resolv.conf"};
+
+static void make_etc(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/etc", tree);
+	assert_int_equal(path_mkdir_p(path, 0755, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(etc_files); i++) {
+		snprintf(path, sizeof(path), "%s/etc/%s", tree, etc_files[i]);
+		assert_int_equal(path_replace_file_at(AT_FDCWD, path, "", 0, 0644, false, NULL), 0);
+	}
+}
+
+static void remove_etc(void)
+{
+	int fd = path_open_dir(tree, NULL);
+
+	assert_int_equal(path_remove_tree_at(fd, "etc", NULL), 0);
+	close(fd);
+}
+
 static void test_files(void **state)
 {
 	struct rt_run_request r = request();
@@ -495,6 +518,7 @@ static void test_files(void **state)
 	size_t n = 0;
 
 	(void)state;
+	make_etc();
 	r.no_hosts = false;
 	r.hostname = "box";
 	r.storage = "/store/x";
@@ -514,6 +538,13 @@ static void test_files(void **state)
 	r.mounts = LIST("type=tmpfs,dst=/etc");
 	assert_int_equal(rt_run_files(NULL, &r, "id", &v, &n, NULL), 0);
 	assert_int_equal(n, 0);
+	rt_files_free(v, n);
+	/* A directory without such files stays without them, but for those that a flag asks for. */
+	remove_etc();
+	r.mounts = NULL;
+	assert_int_equal(rt_run_files(NULL, &r, "id", &v, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(v[0].path, "/run/insula/id/resolv.conf");
 	rt_files_free(v, n);
 }
 
