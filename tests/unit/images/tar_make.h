@@ -56,10 +56,10 @@ static inline void archive_data(struct archive *a, const void *data, size_t len)
 
 static inline void field(unsigned char *at, size_t len, const char *raw, unsigned long long v)
 {
-	if (raw)
-		memcpy(at, raw, len);
-	else
-		snprintf((char *)at, len, "%0*llo", (int)len - 1, v);
+	char digits[32];
+
+	snprintf(digits, sizeof(digits), "%0*llo", (int)len - 1, v);
+	memcpy(at, raw ? raw : digits, len);
 }
 
 static inline void archive_header(struct archive *a, const struct made *m)
