@@ -18,6 +18,7 @@ struct layer_dir_params {
 	int dirfd;                /* borrowed; empty */
 	const char *opaque_xattr; /* one of the two */
 	bool keep_owners;         /* false: there is only one id, all files belong to it */
+	uint64_t directories;     /* to make at most: one entry can ask for as many as it is deep */
 };
 
 struct layer_dir;

@@ -21,6 +21,7 @@ struct layer_dir {
 	mode_t umask;
 	uid_t uid; /* what new files get by themselves */
 	gid_t gid;
+	uint64_t n_made; /* directories */
 	/* The directories from the root to the one that entries came for last; most come for the same one. */
 	struct layer_level levels[LAYER_DEPTH_MAX + 1];
 	size_t n_levels;

@@ -100,6 +100,9 @@ static int make_directory(struct layer_dir *d, const char *name, bool replace, s
 	struct stat st;
 	int r, here = layer_dir_here(d)->fd;
 
+	if (d->n_made++ >= d->params.directories)
+		return err_set(e, ERR_LIMIT, E2BIG, "more than %llu directories",
+			       (unsigned long long)d->params.directories);
 	if (mkdirat(here, name, 0755) == 0) {
 		r = settle_new(d, name, e);
 		return r < 0 ? r : 1;

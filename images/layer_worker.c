@@ -39,8 +39,10 @@ static void tell(struct img_worker_report *ret, const struct layer_report *repor
 static int extract_from(struct layer_pipe *pipe, int dirfd, bool keep_owners,
 			struct img_worker_report *ret, struct err *e)
 {
-	const struct layer_dir_params params = {
-		.dirfd = dirfd, .opaque_xattr = LAYER_OPAQUE_USER, .keep_owners = keep_owners};
+	const struct layer_dir_params params = {.dirfd = dirfd,
+						.opaque_xattr = LAYER_OPAQUE_USER,
+						.keep_owners = keep_owners,
+						.directories = layer_limits_default.tar.entries};
 	struct tar_source source = layer_pipe_source(pipe);
 	struct layer_report report = {0};
 	struct layer_sink sink;

@@ -34,8 +34,10 @@ static int unpack_as(struct archive *a, bool keep_owners)
 	struct tar_memory m = {.data = a->data, .len = a->len};
 	struct tar_source source = tar_source_memory(&m);
 	int fd = open(in("layer"), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-	const struct layer_dir_params p = {
-		.dirfd = fd, .opaque_xattr = LAYER_OPAQUE_USER, .keep_owners = keep_owners};
+	const struct layer_dir_params p = {.dirfd = fd,
+					   .opaque_xattr = LAYER_OPAQUE_USER,
+					   .keep_owners = keep_owners,
+					   .directories = 5000};
 	struct layer_limits limits = layer_limits_default;
 	struct layer_sink sink;
 	struct layer_dir *d;
@@ -285,6 +287,18 @@ static void too_much(void **state)
 	for (int i = 0; i < 5001; i++)
 		FILE_("same", NULL);
 	assert_refused(&a, "more than 5000 entries");
+	/* few entries, each of which asks for 250 directories */
+	for (int i = 0; i < 30; i++) {
+		char name[1024];
+		int n = sprintf(name, "%d", i);
+
+		for (int j = 0; j < 250; j++)
+			n += sprintf(name + n, "/d");
+		record_text(&x, "path", name);
+		archive_pax(&a, 'x', &x);
+		FILE_("f", NULL);
+	}
+	assert_refused(&a, "more than 5000 directories");
 	/* a file of 8 EiB that has no data */
 	record_text(&x, "GNU.sparse.size", "9223372036854775807");
 	record_text(&x, "GNU.sparse.numblocks", "0");
