@@ -73,12 +73,18 @@ static int detach_parent(int dir_fd, struct err *e)
 static int stop_propagation(const struct iso_rootfs *r, int dir_fd, struct err *e)
 {
 	struct mount_attr slave = {.propagation = MS_SLAVE};
+	int rc;
 
 	if (r->propagation & MS_SHARED)
 		return detach_parent(dir_fd, e);
-	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
-		return err_sys(e, errno, "stop propagation of mounts to the host");
-	return 0;
+	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) == 0)
+		return 0;
+	rc = err_sys(e, errno, "stop propagation of mounts to the host");
+	if (rc == -EACCES || rc == -EPERM)
+		err_hint(e, "this host may allow no mounts to who is not root (Ubuntu: sysctl "
+			    "kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor "
+			    "profile for insula)");
+	return rc;
 }
 
 /* The directory in our own mount namespace. r->fd may have been opened before that was made; then it

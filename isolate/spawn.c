@@ -141,6 +141,11 @@ static int explain_clone(const struct spawn *s, int r, struct err *e)
 		return err_hint(e, "too many or too deeply nested namespaces (sysctl "
 				   "user.max_*_namespaces)");
 	case EPERM:
+		if (s->flags & CLONE_NEWUSER)
+			return err_hint(
+				e, "this host allows ordinary users no user namespaces (sysctl "
+				   "kernel.unprivileged_userns_clone=1 does), or an outer "
+				   "container's filter forbids them");
 		return err_hint(e, "new namespaces need CAP_SYS_ADMIN, or a user namespace beside "
 				   "them");
 	case EAGAIN:
