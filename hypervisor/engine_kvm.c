@@ -45,22 +45,37 @@ struct kvm {
 
 /* ---- before the start --------------------------------------------------------------------------- */
 
-/* Beside the program that asks, where the installation puts it. */
-static int find_program(char **ret, struct err *e)
+/* 1 and *ret if it is there. */
+static int try_program(const char *dir, char **ret)
 {
-	_cleanup_free_ char *dir = NULL, *path = NULL;
-	int r = path_program_dir(&dir, e);
+	_cleanup_free_ char *path = NULL;
 
-	if (r < 0)
-		return r;
 	if (str_printf(&path, "%s/" PROGRAM, dir) < 0)
-		return err_nomem(e);
-	if (access(path, X_OK) < 0) {
-		err_set(e, ERR_NOT_FOUND, ENOENT, "find '%s': not installed", path);
-		return err_hint(e, "use --engine qemu");
-	}
+		return -ENOMEM;
+	if (access(path, X_OK) < 0)
+		return 0;
 	*ret = TAKE_PTR(path);
-	return 0;
+	return 1;
+}
+
+static int find_program(const struct vm_config *c, char **ret, struct err *e)
+{
+	_cleanup_free_ char *beside = NULL;
+	int r;
+
+	if (!c->helper_dir && (r = path_program_dir(&beside, e)) < 0)
+		return r;
+	r = try_program(c->helper_dir ? c->helper_dir : beside, ret);
+	if (r == 0 && !c->helper_dir)
+		r = try_program(INSULA_PREFIX "/libexec/insula", ret);
+	if (r < 0)
+		return err_nomem(e);
+	if (r > 0)
+		return 0;
+	err_set(e, ERR_NOT_FOUND, ENOENT, "engine kvm: no " PROGRAM " in '%s'%s",
+		c->helper_dir ? c->helper_dir : beside,
+		c->helper_dir ? "" : " nor in '" INSULA_PREFIX "/libexec/insula'");
+	return err_hint(e, "use --engine qemu");
 }
 
 #if defined(__x86_64__)
@@ -74,7 +89,7 @@ static int kvm_check(const struct vm_config *c, struct err *e)
 		return err_invalid(e, "vCPUs: %u is not in 1..%u", c->vcpus, VCPUS_MAX);
 	if (c->n_disks > VM_DISKS_MAX)
 		return err_invalid(e, "disks: %u are more than %d", c->n_disks, VM_DISKS_MAX);
-	return find_program(&program, e);
+	return find_program(c, &program, e);
 }
 #else
 static int kvm_check(const struct vm_config *c, struct err *e)
@@ -159,7 +174,7 @@ static int spawn(struct kvm *k, const struct vm_config *c, int share_fd, int age
 		return err_sys(e, errno, "socketpair");
 	k->control_fd = pair[0];
 	control_end = pair[1];
-	if ((r = find_program(&program, e)) < 0 ||
+	if ((r = find_program(c, &program, e)) < 0 ||
 	    (r = kvm = open_file("/dev/kvm", O_RDWR, "KVM", e)) < 0 ||
 	    (r = kernel = open_file(c->kernel->image, O_RDONLY, "guest kernel", e)) < 0 ||
 	    (r = initramfs = open_file(c->kernel->initramfs, O_RDONLY, "initramfs", e)) < 0)

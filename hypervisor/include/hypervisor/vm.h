@@ -76,6 +76,7 @@ struct vm_config {
 	const char *run_dir; /* private directory for sockets */
 	int cache_dirfd;     /* for the probe; or -1 */
 	int net_tap_fd;      /* -1: no network device; a tap with IFF_VNET_HDR for the engine kvm */
+	const char *helper_dir; /* of insula-kvm; NULL: beside this program, or as installed */
 	const struct vm_disk *disks; /* engine kvm only: /dev/vda and so on */
 	unsigned n_disks;
 	const struct log_sink *log;

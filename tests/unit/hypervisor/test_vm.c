@@ -4,6 +4,7 @@
  * (tests/helpers/guest-probe.c), says what it sees, is paused, panics, floods, is killed; and
  * afterwards nothing is left. Needs QEMU and an unpacked kernel package (`make guest` leaves it in
  * the build directory); without them these tests are skipped, the ones of refusals are not.
+ * TEST_ENGINE=kvm does the same with our own VMM (insula-kvm of the build directory).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,9 @@ static char dir[64], share[96], run[96], guest[96];
 static struct vm_kernel kernel;
 static const char *missing; /* why no VM can be started here, or NULL */
 static char missing_text[512];
+static enum vm_engine_choice engine; /* TEST_ENGINE=kvm: our own, where its KVM works */
+static const char *engine_comm = "insula-qemu", *engine_name = "qemu";
+static char *build_dir;
 static struct vm *running; /* for the teardown of a test that failed half-way */
 
 /* BUILD of the Makefile: four levels above this program. */
@@ -67,6 +71,11 @@ static int group_setup(void **state)
 	char path[128];
 
 	(void)state;
+	build_dir = in_build("");
+	if (getenv("TEST_ENGINE") && STREQ(getenv("TEST_ENGINE"), "kvm")) {
+		engine = VM_ENGINE_KVM;
+		engine_comm = engine_name = "insula-kvm";
+	}
 	snprintf(dir, sizeof(dir), "/tmp/insula-vm-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
@@ -93,6 +102,8 @@ static int group_setup(void **state)
 			      .share_dir = share,
 			      .run_dir = run,
 			      .cache_dirfd = -1,
+			      .engine = engine,
+			      .helper_dir = build_dir,
 			      .net_tap_fd = -1};
 	if (vm_config_check(&c, &e) < 0) {
 		snprintf(missing_text, sizeof(missing_text), "%.500s", e.text);
@@ -107,6 +118,7 @@ static int group_teardown(void **state)
 
 	(void)state;
 	vm_kernel_done(&kernel);
+	free(build_dir);
 	return path_remove_tree_at(tmp, strrchr(dir, '/') + 1, NULL);
 }
 
@@ -125,6 +137,8 @@ static struct vm_config config(const char *cmdline)
 	return (struct vm_config){.name = "test-vm",
 				  .kernel = &kernel,
 				  .cmdline = cmdline,
+				  .engine = engine,
+				  .helper_dir = build_dir,
 				  .memory_bytes = VM_MEMORY_MIN_BYTES,
 				  .vcpus = 1,
 				  .share_dir = share,
@@ -366,14 +380,16 @@ static void test_engine_that_dies_is_named(void **state)
 	size_t fds = count_entries("/proc/self/fd");
 	_cleanup_free_ char *why = NULL;
 	struct vm_config c = config("probe=echo");
+	char want[64];
 	struct vm *vm;
 
 	(void)state;
 	NEED_VM();
 	vm = start(&c);
-	assert_int_equal(kill(child_named("insula-qemu"), SIGKILL), 0);
+	assert_int_equal(kill(child_named(engine_comm), SIGKILL), 0);
 	assert_int_equal(serve(vm, NULL, 0, &why, PATIENCE_MSEC), 0);
-	assert_string_equal(why, "qemu was killed by signal KILL");
+	snprintf(want, sizeof(want), "%s was killed by signal KILL", engine_name);
+	assert_string_equal(why, want);
 	stop(vm);
 	assert_nothing_left(fds);
 }
@@ -395,7 +411,9 @@ static void test_engine_that_refuses_is_quoted(void **state)
 	c.kernel = &bad;
 	assert_true(vm_start(&c, &vm, &e) < 0);
 	assert_null(vm);
-	assert_true(str_has_prefix(e.text, "start VM 'test-vm': qemu ended with status 1: "));
+	assert_true(str_has_prefix(e.text, engine == VM_ENGINE_KVM
+						   ? "start VM 'test-vm': guest kernel: neither"
+						   : "start VM 'test-vm': qemu ended with status 1: "));
 	assert_non_null(strstr(e.text, "kernel")); /* its own words */
 	unlink(path);
 	assert_nothing_left(fds);
@@ -425,7 +443,7 @@ static void monitor_child(int out)
 
 	if (vm_start(&c, &vm, NULL) < 0)
 		_exit(1);
-	pids[0] = child_named("insula-qemu");
+	pids[0] = child_named(engine_comm);
 	pids[1] = child_named("virtiofsd");
 	if (write(out, pids, sizeof(pids)) != sizeof(pids))
 		_exit(1);
