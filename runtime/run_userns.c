@@ -327,6 +327,13 @@ int run_user_namespace(const struct run_build *b, struct json *document, enum ru
 		return run_is_ordinary() ? 0 : adapt_outer_groups(b, document, e);
 	if (!l)
 		return err_nomem(e);
+	/* The files of its layers belong to the ids of the usual map. */
+	if (b->request->image && run_is_ordinary() &&
+	    (mode == RUN_USERNS_KEEP_ID || mode == RUN_USERNS_NOMAP)) {
+		err_unsupported(e, "--userns %s with an image: its files belong to other ids",
+				b->request->userns);
+		return err_hint(e, "leave --userns away: root of the sandbox is you");
+	}
 	r = mode == RUN_USERNS_DEFAULT ? default_maps(b, &m, e) : full_maps(&m, mode, e);
 	if (r == 0)
 		r = check_user(b, &m, e);

@@ -489,6 +489,10 @@ static void run_as_user(const char *name, uid_t uid, const char *subids)
 		expect_result(run_insula(&mine, ARGV("run", "--rm", reference, "sh", "-c",
 						     "id -un; touch /work/x; stat -c %u /work/x")),
 			      0, "ada\n1815\n", NULL);
+	if (subids)
+		expect_error(run_insula(&mine, ARGV("run", "--rm", "--userns", "keep-id", reference,
+						    "true")),
+			     125, "--userns keep-id");
 	expect_result(run_insula(&mine, ARGV("images", "--format", "{{.Repository}}")), 0,
 		      "<none>\n", NULL);
 	snprintf(script, sizeof(script),
