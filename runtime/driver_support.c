@@ -127,11 +127,11 @@ const struct support_row support_table[] = {
 	BOTH("hooks.poststop", YES),
 
 	ROW("annotations",
-	    VIA("kept, and shown by state; org.insula.isolation and org.insula.rootfs are acted "
-		"upon"),
+	    VIA("kept, and shown by state; org.insula.isolation, org.insula.rootfs and "
+		"org.insula.landlock are acted upon"),
 	    VIA("kept, and shown by state; org.insula.isolation, org.insula.rootfs and "
 		"org.insula.vm.memory, .vcpus, .engine, .accel and .boot-timeout are acted "
-		"upon")),
+		"upon; org.insula.landlock is moot, as the guest has its own kernel")),
 
 	/* ---- linux: namespaces */
 	ROW("linux.namespaces[pid]", YES, GUEST),
