@@ -29,6 +29,8 @@
 #define OTHER_DELETE_MSEC 60000
 /* For a monitor to see that its sandbox is gone: at most the time it grants somebody attached who takes no output. */
 #define MONITOR_END_MSEC 15000
+/* As many new files may come while we remove. */
+#define WRITTEN_ATTEMPTS 200
 
 /* ---- two deletes at once ---------------------------------------------------------------- */
 
@@ -187,6 +189,21 @@ static int save_stopped(struct sandbox *s, struct err *e)
 	return sandbox_save(s, RT_STOPPED, e);
 }
 
+/* A monitor may still be writing what its dead sandbox left in the pipe, and begin a new file of the log between
+ * the last unlink and the rmdir. What there is to write is finite. */
+static int remove_files(struct sandbox *s, struct err *e)
+{
+	int r = -ENOTEMPTY;
+
+	for (int attempt = 0; r == -ENOTEMPTY && attempt < WRITTEN_ATTEMPTS; attempt++) {
+		err_clear(e);
+		r = s->state.storage ? rt_storage_remove(s->ctx, s->state.storage, e) : 0;
+		if (r == 0)
+			r = state_dir_remove(&s->dir, e);
+	}
+	return r;
+}
+
 static int remove_all(struct sandbox *s, struct err *e)
 {
 	int r = sandbox_kill(s, e);
@@ -210,9 +227,7 @@ static int remove_all(struct sandbox *s, struct err *e)
 	}
 	if (r == 0)
 		r = FAULT("delete-hooks", e);
-	if (r == 0 && s->state.storage)
-		r = rt_storage_remove(s->ctx, s->state.storage, e);
-	return r < 0 ? r : state_dir_remove(&s->dir, e);
+	return r < 0 ? r : remove_files(s, e);
 }
 
 /* It sees the end of its sandbox, tells those who wait, and goes; when we return, nothing is left of either. */

@@ -545,6 +545,19 @@ static void stopped_together(void **state)
 	run_result_done(&r);
 }
 
+/* Its log changes its files all the time while it is being removed. */
+static void removed_while_loud(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		expect(insula("run", "-d", "--name", "loud", "--log-opt", "max-size=1k",
+			      "--log-opt", "max-file=5", "--rootfs", world->rootfs, "sh", "-c",
+			      "while :; do seq 1 1000; done"),
+		       0, "loud\n");
+		expect(insula("rm", "-f", "loud"), 0, "loud\n");
+	}
+}
+
 static void frozen_and_going_on(void **state)
 {
 	(void)state;
@@ -811,6 +824,7 @@ int main(void)
 		TEST(outlives_its_terminal),
 		TEST(twenty_at_once),
 		TEST(stopped_together),
+		TEST(removed_while_loud),
 		TEST(frozen_and_going_on),
 		TEST(a_broken_state_is_shown),
 		TEST(the_monitor_is_killed),
