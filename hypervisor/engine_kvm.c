@@ -23,6 +23,7 @@
 #include "hypervisor/kvm_process.h"
 #include "kvm/control.h"
 #include "kvm/layout.h"
+#include "kvm/machine.h"
 #include "virtiofsd.h"
 
 _Static_assert(VM_DISKS_MAX == KVM_PROCESS_DISKS_MAX, "a descriptor for each");
@@ -39,7 +40,8 @@ struct kvm {
 	int control_fd;
 	bool paused;
 	bool ended;
-	bool gone; /* the control socket is at its end */
+	bool failed; /* it could not go on, and why may be somebody else */
+	bool gone;   /* the control socket is at its end */
 	char why[CONTROL_TEXT_MAX];
 };
 
@@ -212,6 +214,7 @@ static int tell_silence(struct kvm *k, struct err *e)
 static void keep_end(struct kvm *k, const struct control_message *m)
 {
 	k->ended = true;
+	k->failed = m->value[0] == MACHINE_FAILED;
 	snprintf(k->why, sizeof(k->why), "%s", m->text);
 }
 
@@ -298,6 +301,17 @@ static void listen_control(struct vm *vm, struct kvm *k)
 	vm_unwatch(vm, k->control_fd);
 }
 
+/* A file server that was killed is the cause of a machine that lost it: its own words tell more. One that follows
+ * the machine ends well. */
+static int tell_end(struct vm *vm, struct kvm *k, char **ret)
+{
+	if (k->failed && vm->files.pid > 0)
+		proc_wait_exit(vm->files.pidfd, END_TIMEOUT_MSEC, NULL);
+	if (k->failed && vm_child_check(&vm->files) && vm->files.status != 0)
+		return vm_child_epitaph(&vm->files, ret);
+	return str_printf(ret, "%s", k->why);
+}
+
 static int kvm_handle(struct vm *vm, char **ret_why)
 {
 	struct kvm *k = vm->priv;
@@ -308,7 +322,7 @@ static int kvm_handle(struct vm *vm, char **ret_why)
 	dead = vm_child_check(&k->child); /* before we listen: its last words are in the socket */
 	listen_control(vm, k);
 	if (k->ended) {
-		if (str_printf(ret_why, "%s", k->why) < 0)
+		if (tell_end(vm, k, ret_why) < 0)
 			*ret_why = NULL;
 		return -ECHILD;
 	}
