@@ -475,6 +475,83 @@ static void replace(void **state)
 	expect_error(run_insula(world, ARGV("exec", "taken", "true")), 125, "taken");
 }
 
+/* The init program reaps what the command leaves to it, forwards signals, and ends as the command does. */
+static void init(void **state)
+{
+	char buf[256] = "";
+	struct line l;
+	int fd;
+
+	(void)state;
+	begin(&l, false);
+	push(&l, "--init");
+	push(&l, "--name");
+	push(&l, "reaped");
+	push(&l, "sh");
+	push(&l, "-c");
+	/* An orphan that has ended keeps its entry in /proc until it is reaped. */
+	push(&l, "trap 'exit 7' USR1; sh -c 'sh -c \"echo \\$\\$ > /dev/shm/pid\" &'; "
+		 "until test -s /dev/shm/pid; do :; done; "
+		 "while test -d /proc/$(cat /dev/shm/pid); do :; done; echo ready; "
+		 "while :; do sleep 0.1; done");
+	pid_t pid = start(l.v, false, &fd);
+
+	assert_true(read_until(fd, "ready", buf, sizeof(buf), 60));
+	expect_result(run_insula(world, ARGV("kill", "-s", "USR1", "reaped")), 0, "reaped\n", NULL);
+	assert_int_equal(finish(pid, 60), 7);
+	close(fd);
+	begin(&l, false);
+	push(&l, "--init");
+	push(&l, "no-such-command");
+	expect_error(go(&l), 127, "no-such-command");
+}
+
+/* What stops a sandbox is the flag's signal, and how long it is waited for. */
+static void stop_signal(void **state)
+{
+	const char *const words[] = {"run",
+				     "-d",
+				     "--rm",
+				     "--name",
+				     "polite",
+				     "--stop-signal",
+				     "INT",
+				     "-v",
+				     "",
+				     "--rootfs",
+				     world->rootfs,
+				     "sh",
+				     "-c",
+				     "trap 'echo stopped > /data/mark; exit' INT; "
+				     "echo x > /data/ready; while :; do sleep 0.1; done",
+				     NULL};
+	const char *argv[24], *const *all;
+	char volume[200], ready[200], mark[200], *text = NULL;
+	size_t n = 0;
+
+	(void)state;
+	snprintf(volume, sizeof(volume), "%s/a,b:/data", world->dir);
+	snprintf(ready, sizeof(ready), "%s/a,b/ready", world->dir);
+	snprintf(mark, sizeof(mark), "%s/a,b/mark", world->dir);
+	all = insula_argv(world, words);
+	for (; all[n]; n++)
+		argv[n] = *all[n] ? all[n] : volume;
+	argv[n] = NULL;
+	expect_result(run(&(struct run_spec){.argv = argv, .detaching = true}), 0, "polite\n",
+		      NULL);
+	expect_result(run(&(struct run_spec){.argv = ARGV("/bin/sh", "-c",
+							  "until [ -s \"$0\" ]; do :; done", ready),
+					     .timeout_sec = 60}),
+		      0, "", "");
+	expect_result(run_insula(world, ARGV("stop", "polite")), 0, "polite\n", NULL);
+	text = read_file(mark);
+	assert_non_null(text);
+	assert_string_equal(text, "stopped\n");
+	free(text);
+	unlink(ready);
+	unlink(mark);
+}
+
 /* A root file system without the files stays without them, unless a flag needs one. */
 static void no_mount_points(void **state)
 {
@@ -588,6 +665,8 @@ static int in_containers(void)
 		cmocka_unit_test(replace),
 		cmocka_unit_test(entrypoint),
 		cmocka_unit_test(no_mount_points),
+		cmocka_unit_test(init),
+		cmocka_unit_test(stop_signal),
 		cmocka_unit_test(exec_flags),
 	};
 	struct CMUnitTest tests[N_ROWS];
