@@ -211,7 +211,8 @@ static void plant_port(struct fake_host *h)
 static void plant_sockets(struct fake_host *h)
 {
 	uid_t uid = h->user ? h->user->uid : 0;
-	const char *run = text("/run/user/%u", uid), *ssh = text("/tmp/ssh-%s/agent.1", h->w->id);
+	const char *run = text("/run/user/%u", uid),
+		   *ssh = text("%s/ssh-agent/agent.1", h->w->dir); /* below /tmp */
 	static const struct {
 		const char *name, *below;
 	} of_user[] = {{"userbus", "bus"},
@@ -325,7 +326,6 @@ void fake_host_close(struct fake_host *h)
 	if (h->queue >= 0)
 		mq_close(h->queue);
 	mq_unlink("/insula-hostile");
-	remove_tree(text("/tmp/ssh-%s", h->w->id));
 	for (size_t i = 0; i < sizeof(own_secrets) / sizeof(*own_secrets); i++)
 		unlink(text("%s/%s", h->home_at, own_secrets[i]));
 	free(h->before);
