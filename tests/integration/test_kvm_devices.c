@@ -499,7 +499,7 @@ static void test_linux_uses_every_device(void **state)
 
 	(void)state;
 	if (vm_kvm_probe(-1, &weak) != VM_KVM_WORKS) {
-		print_message("skipped: %s\n", weak ? weak : "no KVM");
+		print_message("# skip: %s\n", weak ? weak : "no KVM");
 		skip();
 	}
 	prepare(&w);
@@ -532,7 +532,7 @@ static void test_linux_uses_every_device(void **state)
 static void test_linux_uses_every_device(void **state)
 {
 	(void)state;
-	print_message("skipped: our VMM is for x86-64\n");
+	print_message("# skip: our VMM is for x86-64\n");
 	skip();
 }
 

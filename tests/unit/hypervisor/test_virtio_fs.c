@@ -93,12 +93,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define NEEDS_SERVER(f)                                                         \
-	do {                                                                    \
-		if ((f)->skip) {                                                \
-			print_message("skipped: virtiofsd is not installed\n"); \
-			skip();                                                 \
-		}                                                               \
+#define NEEDS_SERVER(f)                                                        \
+	do {                                                                   \
+		if ((f)->skip) {                                               \
+			print_message("# skip: virtiofsd is not installed\n"); \
+			skip();                                                \
+		}                                                              \
 	} while (0)
 
 /* Send one request and wait for its answer: the error of the header, the payload in OUT. */
