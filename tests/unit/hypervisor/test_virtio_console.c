@@ -396,6 +396,9 @@ static void test_reset_with_half_a_write(void **state)
 	assert_true(vd_start(&f->v, MULTIPORT));
 	vd_turn(&f->v);
 	assert_int_equal(vd_used(&f->v, AGENT_TX, NULL), -1);
+	/* And it is served. */
+	vd_send(&f->v, AGENT_TX, &(struct vd_buf){VD_DATA, 3, false}, 1);
+	assert_int_equal(vd_used(&f->v, AGENT_TX, NULL), 0);
 	assert_int_equal(f->v.reports, 0);
 }
 
