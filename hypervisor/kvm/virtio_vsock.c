@@ -82,7 +82,7 @@ static void drop(struct vsock *v, struct vsock_conn *c)
 /* End it on both sides: the host sees the end now, the guest as soon as it has a buffer. */
 static void kill_conn(struct vsock *v, struct vsock_conn *c)
 {
-	if (c->state == VSOCK_GREETING) {
+	if (c->state == VSOCK_GREETING || c->state == VSOCK_LINGERING) {
 		drop(v, c);
 		return;
 	}
@@ -112,7 +112,7 @@ static void watch(struct vsock *v, struct vsock_conn *c)
  * gone. */
 static bool after_flush(struct vsock *v, struct vsock_conn *c)
 {
-	if (c->forwarded - c->told_forwarded >= VSOCK_BUFFER_BYTES / 2)
+	if (c->state == VSOCK_OPEN && c->forwarded - c->told_forwarded >= VSOCK_BUFFER_BYTES / 2)
 		say(v, c, VSOCK_SAY_CREDIT);
 	if (!c->len && !c->guest_sends) {
 		if (!c->guest_receives) {
@@ -443,6 +443,21 @@ static bool on_data(struct vsock *v, struct vsock_conn *c, const struct virtq_ch
 	return true;
 }
 
+/* A guest that closed waits some seconds for the host and then resets; what it sent before is still the host's to read. */
+static void on_rst(struct vsock *v, struct vsock_conn *c)
+{
+	if (c->state != VSOCK_OPEN || c->guest_sends || !c->len) {
+		drop(v, c);
+		return;
+	}
+	if (c->say)
+		list_remove(v, c);
+	c->say = 0;
+	c->state = VSOCK_LINGERING;
+	c->guest_receives = false;
+	watch(v, c);
+}
+
 /* A packet of a known connection. False: it broke the protocol, or the host is gone. */
 static bool on_packet(struct vsock *v, struct vsock_conn *c, const struct virtq_chain *chain,
 		      const struct virtio_vsock_hdr *h)
@@ -483,7 +498,7 @@ static void dispatch(struct vsock *v, const struct virtq_chain *chain,
 	} else if (!c) {
 		refuse(v, h);
 	} else if (h->op == VIRTIO_VSOCK_OP_RST) {
-		drop(v, c);
+		on_rst(v, c);
 	} else if (c->state == VSOCK_DYING) {
 		return;
 	} else if (!vsock_set_credit(c, h->buf_alloc, h->fwd_cnt) || !on_packet(v, c, chain, h)) {

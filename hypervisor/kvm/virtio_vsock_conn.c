@@ -31,7 +31,7 @@ struct vsock_conn *vsock_find(const struct vsock_table *t, uint32_t guest_port, 
 	struct vsock_conn *c = *bucket_of(t, guest_port, host_port);
 
 	while (c && (c->guest_port != guest_port || c->host_port != host_port ||
-		     c->state == VSOCK_GREETING))
+		     c->state == VSOCK_GREETING || c->state == VSOCK_LINGERING))
 		c = c->next_in_bucket;
 	return c;
 }

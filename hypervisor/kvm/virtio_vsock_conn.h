@@ -16,7 +16,8 @@ enum vsock_state {
 	VSOCK_GREETING,   /* the host is to say CONNECT */
 	VSOCK_CONNECTING, /* the guest is to answer */
 	VSOCK_OPEN,
-	VSOCK_DYING, /* only its RST is still to be sent */
+	VSOCK_DYING,     /* only its RST is still to be sent */
+	VSOCK_LINGERING, /* over for the guest; the host has not read all that came before the end */
 };
 
 /* What the guest is to be told, in order of precedence. */

@@ -382,6 +382,44 @@ static void test_host_reads_slowly(void **state)
 	close(fd);
 }
 
+/* A guest that wrote, closed, and lost patience with a slow host: what it wrote still arrives, and then the end. */
+static void test_reset_after_close_loses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_vsock_hdr g, h;
+	static uint8_t sent[1 << 20], got[1 << 20];
+	size_t at = 0, have = 0, granted = VSOCK_BUFFER_BYTES;
+	ssize_t n;
+	int fd;
+
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (uint8_t)(i * 5 + i / 256);
+	start(f);
+	fd = open_from_host(f, &g);
+	for (; at + 8192 <= granted; at += 8192) {
+		tell(f, g, VIRTIO_VSOCK_OP_RW, sent + at, 8192);
+		while (next(f, &h, NULL))
+			granted = h.fwd_cnt + h.buf_alloc;
+	}
+	g.flags = 3;
+	tell(f, g, VIRTIO_VSOCK_OP_SHUTDOWN, NULL, 0);
+	nothing_more(f);
+	tell(f, g, VIRTIO_VSOCK_OP_RST, NULL, 0);
+	while ((n = read(fd, got + have, sizeof(got) - have)) > 0) {
+		have += (size_t)n;
+		vd_turn(&f->v);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(have, at);
+	assert_memory_equal(got, sent, at);
+	nothing_more(f);
+	close(fd);
+	/* One that has not closed loses its connection at once. */
+	fd = open_from_host(f, &g);
+	tell(f, g, VIRTIO_VSOCK_OP_RST, NULL, 0);
+	closed(fd);
+}
+
 static void test_guest_overruns_its_credit(void **state)
 {
 	struct fixture *f = *state;
@@ -561,6 +599,7 @@ int main(void)
 		T(test_guest_to_host),
 		T(test_refusals),
 		T(test_host_reads_slowly),
+		T(test_reset_after_close_loses_nothing),
 		T(test_guest_overruns_its_credit),
 		T(test_credit_of_the_guest_is_kept),
 		T(test_lies_about_credit),
