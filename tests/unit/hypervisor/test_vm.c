@@ -411,9 +411,10 @@ static void test_engine_that_refuses_is_quoted(void **state)
 	c.kernel = &bad;
 	assert_true(vm_start(&c, &vm, &e) < 0);
 	assert_null(vm);
-	assert_true(str_has_prefix(e.text, engine == VM_ENGINE_KVM
-						   ? "start VM 'test-vm': guest kernel: neither"
-						   : "start VM 'test-vm': qemu ended with status 1: "));
+	assert_true(
+		str_has_prefix(e.text, engine == VM_ENGINE_KVM
+					       ? "start VM 'test-vm': guest kernel: neither"
+					       : "start VM 'test-vm': qemu ended with status 1: "));
 	assert_non_null(strstr(e.text, "kernel")); /* its own words */
 	unlink(path);
 	assert_nothing_left(fds);
