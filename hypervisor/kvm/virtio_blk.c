@@ -2,8 +2,8 @@
 /*
  * Requests are read and checked under the lock, carried out by workers, and given back under the lock. A request owns
  * a copy of all that it needs (the chain, the header, the ranges to discard), so nothing that the driver changes later
- * matters; only the data itself goes directly between the disk and the guest's buffers. A reset waits for all of
- * them. What cannot be done is told in the status byte; only a chain without room for header or status breaks the
+ * matters; only the data itself goes directly between the disk and the guest's buffers. A reset waits for
+ * those that are carried out and cancels the others. What cannot be done is told in the status byte; only a chain without room for header or status breaks the
  * device.
  */
 #include "virtio_blk.h"
@@ -133,12 +133,19 @@ static void tell(struct blk *b, const struct request *r)
 	b->d.reporter.report(b->d.reporter.arg, b->d.name, false, &e);
 }
 
+/* The driver has reset the device before a thread came to it. */
+static void cancel(void *self, struct work *w)
+{
+	(void)self;
+	((struct request *)(void *)w)->result = -ECANCELED;
+}
+
 static void finish(void *self, struct work *w)
 {
 	struct request *r = (struct request *)(void *)w;
 	struct blk *b = self;
 
-	if (r->result < 0)
+	if (r->result < 0 && r->result != -ECANCELED)
 		tell(b, r);
 	give_back(b, r, r->result < 0 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK,
 		  r->type == VIRTIO_BLK_T_IN && r->result == 0 ? r->bytes : 0);
@@ -151,7 +158,8 @@ static void finished(void *self)
 	virtio_signal(&b->d, 0);
 }
 
-static const struct workers_ops workers_ops = {.run = run, .finish = finish, .finished = finished};
+static const struct workers_ops workers_ops = {
+	.cancel = cancel, .run = run, .finish = finish, .finished = finished};
 
 /* ---- taking in ---------------------------------------------------------------------------------- */
 
@@ -283,6 +291,11 @@ static void blk_drain(struct virtio_device *d)
 	workers_wait(of(d)->workers);
 }
 
+static void blk_reset(struct virtio_device *d)
+{
+	workers_cancel(of(d)->workers);
+}
+
 static void blk_free(struct virtio_device *d)
 {
 	struct blk *b = of(d);
@@ -296,7 +309,7 @@ static const struct virtio_device_ops blk_ops = {
 	.config_read = blk_config_read,
 	.activate = blk_activate,
 	.notify = blk_notify,
-	.reset = blk_drain,
+	.reset = blk_reset,
 	.drain = blk_drain,
 	.free = blk_free,
 };

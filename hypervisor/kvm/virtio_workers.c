@@ -135,6 +135,25 @@ void workers_wait(struct workers *w)
 	finish_all(w);
 }
 
+void workers_cancel(struct workers *w)
+{
+	struct work *work, *next;
+
+	pthread_mutex_lock(&w->lock);
+	for (work = w->first; work; work = next) {
+		next = work->next;
+		w->ops->cancel(w->self, work);
+		work->next = w->ran;
+		w->ran = work;
+	}
+	w->first = NULL;
+	w->last = &w->first;
+	while (w->running)
+		pthread_cond_wait(&w->idle, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	finish_all(w);
+}
+
 void workers_free(struct workers *w)
 {
 	if (!w)

@@ -17,6 +17,7 @@ struct work {
 struct workers;
 
 struct workers_ops {
+	void (*cancel)(void *self, struct work *w); /* it will not run, and is finished next */
 	void (*run)(void *self, struct work *w);    /* without any lock */
 	void (*finish)(void *self, struct work *w); /* with the loop's lock */
 	void (*finished)(void *self);               /* after some were finished, with the lock */
@@ -28,6 +29,10 @@ int workers_new(struct io_loop *loop, unsigned threads, const struct workers_ops
 /* Without the lock; nothing is in flight. NULL-safe. */
 void workers_free(struct workers *w);
 
-/* Both with the loop's lock held. */
+/* All with the loop's lock held. */
 void workers_submit(struct workers *w, struct work *work);
-void workers_wait(struct workers *w); /* all that was submitted is finished */
+/* All that was submitted has run and is finished. May run some of it in the caller's thread. */
+void workers_wait(struct workers *w);
+/* What runs has run, what waited is cancelled, all is finished. Runs nothing in the caller's thread: a vCPU's, whose
+ * system call filter knows no disks. */
+void workers_cancel(struct workers *w);
