@@ -29,6 +29,8 @@ void iso_process_done(struct iso_process *p)
 	free(p->rlimits);
 	free(p->apparmor_profile);
 	free(p->selinux_label);
+	free(p->cpus_initial);
+	free(p->cpus_final);
 	*p = (struct iso_process){0};
 }
 
@@ -57,6 +59,7 @@ void iso_config_done(struct iso_config *c)
 	iso_seccomp_done(&c->seccomp);
 	iso_landlock_done(&c->landlock);
 	free(c->mount_label);
+	free(c->memory_policy.nodes);
 	*c = (struct iso_config){.rootfs.fd = -1};
 }
 
@@ -235,6 +238,21 @@ static int check_process(const struct iso_config *c, const struct iso_process *p
 	if (p->has_oom_score_adj && (p->oom_score_adj < -1000 || p->oom_score_adj > 1000))
 		return err_invalid(e, "process.oomScoreAdj: %d is not in -1000..1000",
 				   p->oom_score_adj);
+	if (iso_scheduler_check(&p->scheduler, e) < 0)
+		return err_wrap(e, "process.scheduler");
+	return 0;
+}
+
+static int check_time(const struct iso_config *c, struct err *e)
+{
+	for (int i = 0; i < ISO_CLOCK_COUNT; i++) {
+		if (!c->time_offsets[i].present || c->ns[ISO_NS_TIME].mode == ISO_NS_NEW)
+			continue;
+		err_invalid(e,
+			    "timeOffsets: the clocks of a namespace that has processes cannot be "
+			    "moved");
+		return err_hint(e, "add {\"type\": \"time\"} without a path to linux.namespaces");
+	}
 	return 0;
 }
 
@@ -249,6 +267,10 @@ int iso_config_check(const struct iso_config *c, const struct iso_process *p, st
 		r = check_uts(c, c->hostname, "hostname", e);
 	if (r == 0)
 		r = check_uts(c, c->domainname, "domainname", e);
+	if (r == 0)
+		r = check_time(c, e);
+	if (r == 0 && iso_memory_policy_check(&c->memory_policy, e) < 0)
+		r = err_wrap(e, "memoryPolicy");
 	if (r == 0)
 		r = check_sysctls(c, e);
 	for (size_t i = 0; r == 0 && i < c->n_devices; i++)

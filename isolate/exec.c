@@ -37,6 +37,7 @@
 #include "isolate/sandbox.h"
 #include "nsfile.h"
 #include "procfs.h"
+#include "scheduling.h"
 #include "spawn.h"
 #include "terminal.h"
 
@@ -91,8 +92,10 @@ static int join_namespaces(const struct exec_plan *plan, struct err *e)
 static int exec_join(void *arg, struct err *e)
 {
 	const struct exec_plan *plan = arg;
-	int r = join_namespaces(plan, e);
+	int r = scheduling_affinity_initial(plan->params->process, e);
 
+	if (r == 0)
+		r = join_namespaces(plan, e);
 	if (r < 0 || plan->root_fd < 0)
 		return r;
 	if (fchdir(plan->root_fd) < 0 || chroot(".") < 0)
@@ -141,7 +144,7 @@ static int exec_child(void *arg, int *fd, struct err *e)
 	struct identity id = {
 		.process = p->process,
 		.bpf = p->bpf,
-		.landlock = &p->config->landlock,
+		.config = p->config,
 		.preserve = p->stdio.preserve,
 		.keep_keyring = p->keep_keyring,
 		.userns = plan->flags & CLONE_NEWUSER,
@@ -152,6 +155,8 @@ static int exec_child(void *arg, int *fd, struct err *e)
 	r = sync_expect(*fd, "the creator", SYNC_GO, NULL, NULL, e);
 	if (r == 0 && p->enter_groups)
 		r = p->enter_groups(p->enter_arg, e);
+	if (r == 0)
+		r = scheduling_affinity_final(p->process, e);
 	if (r == 0 && id.userns)
 		r = identity_enter_userns(e);
 	id.userns |= plan->nested;

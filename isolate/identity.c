@@ -4,7 +4,7 @@
  *
  * The order is forced at these points:
  * - security labels first: no-new-privileges would forbid the change of domain;
- * - limits while CAP_SYS_RESOURCE may still be there;
+ * - limits while CAP_SYS_RESOURCE may still be there; scheduling behind them, as some limits permit it;
  * - the working directory before the change of user (root may enter what the user may not), and
  *   after it when that failed (a root-squashed mount that only the user may enter); either way it
  *   is then asked where we are;
@@ -35,6 +35,7 @@
 #include "command.h"
 #include "landlock.h"
 #include "rlimit.h"
+#include "scheduling.h"
 #include "terminal.h"
 
 bool identity_needs_procfs(const struct iso_process *p)
@@ -284,6 +285,8 @@ static int prepare(const struct identity *id, bool *ret_cwd_entered, struct err 
 	r = arrange_descriptors(id, e);
 	if (r == 0)
 		r = rlimits_apply(p, e);
+	if (r == 0)
+		r = scheduling_apply(p, id->config, e);
 	if (r < 0)
 		return r;
 	if (p->user.has_umask)
@@ -300,7 +303,7 @@ int identity_exec(const struct identity *id, const char *path, struct err *e)
 
 	r = prepare(id, &cwd_entered, e);
 	if (r == 0)
-		r = landlock_prepare(id->landlock, 3 + id->preserve, &ruleset, e);
+		r = landlock_prepare(&id->config->landlock, 3 + id->preserve, &ruleset, e);
 	if (r < 0)
 		return r;
 	/* Said before the filter may forbid it: an end of the channel from here on is the exec. Whoever

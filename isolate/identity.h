@@ -9,9 +9,9 @@
 
 struct identity {
 	const struct iso_process *process;
-	const struct iso_bpf *bpf;           /* NULL: none */
-	const struct iso_landlock *landlock; /* NULL: none */
-	unsigned preserve;                   /* descriptors 3..3+preserve-1 stay open */
+	const struct iso_bpf *bpf;       /* NULL: none */
+	const struct iso_config *config; /* the container's */
+	unsigned preserve;               /* descriptors 3..3+preserve-1 stay open */
 	bool keep_keyring;
 	bool userns; /* in a user namespace of the container's */
 	int proc_fd; /* private procfs, or -1 when no label is to be written */

@@ -21,6 +21,7 @@
 #include "nsfile.h"
 #include "spawn.h"
 #include "sysctl.h"
+#include "timens.h"
 
 static const char peer[] = "init";
 
@@ -90,8 +91,9 @@ static uint64_t new_flags(const struct iso_config *c)
 
 	for (int i = 0; i < ISO_NS_COUNT; i++) {
 		/* A cgroup namespace is rooted where its creator is: it is unshared when the child
-		 * is in its group, which v1 does later. */
-		if (i != ISO_NS_CGROUP && c->ns[i].mode == ISO_NS_NEW)
+		 * is in its group, which v1 does later. A time namespace with offsets: timens.c. */
+		if (i != ISO_NS_CGROUP && (i != ISO_NS_TIME || !timens_has_offsets(c)) &&
+		    c->ns[i].mode == ISO_NS_NEW)
 			flags |= iso_ns_table[i].clone_flag;
 	}
 	return flags;
@@ -135,7 +137,14 @@ static int set_up_ids(const struct init_plan *plan, const struct iso_init *i, st
 		r = spawn_privileged_settings(i->pid, p->process, plan->userns, e);
 	if (r == 0 && plan->waits)
 		r = sync_send(i->sync_fd, SYNC_PID, i->pid, -1, e);
-	return r;
+	if (r < 0 || !timens_has_offsets(p->config))
+		return r;
+	r = sync_expect(i->sync_fd, peer, SYNC_PID, NULL, NULL, e);
+	if (r == -EPIPE)
+		return spawn_explain_end(peer, i, e);
+	if (r == 0)
+		r = timens_write_offsets(i->pid, p->config, e);
+	return r < 0 ? r : sync_send(i->sync_fd, SYNC_PID, i->pid, -1, e);
 }
 
 /* If the child died meanwhile, its own word on it is worth more than our failing step. */
@@ -171,7 +180,7 @@ int iso_init_spawn(const struct iso_init_params *p, struct iso_init *ret, struct
 	plan.userns =
 		p->config->ns[ISO_NS_USER].mode == ISO_NS_NEW || plan.join_fds[ISO_NS_USER] >= 0;
 	plan.joined = needs_intermediate(&plan);
-	plan.waits = plan.userns || plan.joined;
+	plan.waits = plan.userns || plan.joined || timens_has_offsets(p->config);
 	s.flags = new_flags(p->config);
 	s.join = plan.joined ? init_join : NULL;
 	s.cgroup_early = plan.join_fds[ISO_NS_USER] >= 0;

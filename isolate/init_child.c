@@ -37,6 +37,7 @@
 #include "inside.h"
 #include "nsfile.h"
 #include "procfs.h"
+#include "timens.h"
 
 static const char creator[] = "the creator";
 
@@ -111,6 +112,8 @@ static int enter_namespaces(struct init_plan *plan, int fd, struct err *e)
 		r = init_join(plan, e);
 	if (r == 0 && plan->waits)
 		r = sync_expect(fd, creator, SYNC_PID, NULL, NULL, e);
+	if (r == 0 && timens_has_offsets(plan->params->config))
+		r = timens_enter(fd, e);
 	/* While our ids are still the creator's. */
 	if (r == 0 && plan->params->enter_groups)
 		r = plan->params->enter_groups(plan->params->enter_arg, e);
@@ -275,7 +278,7 @@ static int await_and_exec(struct inside *in, int *fd, struct err *e)
 	struct identity id = {
 		.process = p->process,
 		.bpf = p->bpf,
-		.landlock = &p->config->landlock,
+		.config = p->config,
 		.preserve = p->stdio.preserve,
 		.keep_keyring = p->keep_keyring,
 		.userns = in->userns,

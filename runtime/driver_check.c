@@ -63,8 +63,6 @@ static const struct {
 	enum ask ask;
 	const char *word;
 } exceptions[] = {
-	{"process.scheduler.policy", ASK_BUT_WORD, "SCHED_OTHER"},
-	{"linux.personality.domain", ASK_BUT_WORD, "LINUX"},
 	{"linux.memoryPolicy.mode", ASK_BUT_WORD, "MPOL_DEFAULT"},
 	{"linux.resources.memory.kernel", ASK_BUT_WORD, "-1"},
 	{"linux.resources.memory.kernelTCP", ASK_BUT_WORD, "-1"},
@@ -227,8 +225,6 @@ int driver_check_config(const struct driver *d, const struct oci_config *c, stru
 	struct json_at top = json_top(c->document);
 	int r = check_caller(d, e);
 
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < support_table_len; i++) {
 		struct search s = {.driver = d, .row = &support_table[i]};
 

@@ -56,12 +56,15 @@
 #define NO_LEAF              NO("kernels since 5.0 know no leaf weights")
 #define NO_GUEST_NET         NO("a microVM has no network devices yet")
 #define NO_RDT               NO("cache and memory bandwidth allocation (resctrl) is not done")
-#define NO_MPOL              NO("NUMA memory policies are not done; resources.cpu.mems confines to nodes")
-#define NO_SCHED             NO("scheduling policies are not done; resources.cpu has shares and quota")
+#define NO_MPOL              NO("a guest has one memory node; resources.cpu.mems places the microVM's memory")
 #define NO_KMEM              NO("kernel memory has no limit of its own any more; memory.limit counts it")
 #define V1_ONLY              VIA("on cgroup v1, which alone has it; refused on v2")
-#define NO_AFFINITY          NO("not done; resources.cpu.cpus confines to CPUs")
-#define NO_NOTIFY            NO("handing system calls to an agent in user space is not done")
+#define NO_GUEST_CPUS \
+	NO("the CPUs of a guest are not the host's; resources.cpu.cpus places the microVM")
+#define NO_GUEST_IO                                                                            \
+	NO("a guest's files are read and written by a process of the host; resources.blockIO " \
+	   "limits it")
+#define NO_NOTIFY NO("handing system calls to an agent in user space is not done")
 
 const struct support_row support_table[] = {
 	BOTH("ociVersion", VIA("1.0.0 up to, not including, 2.0.0")),
@@ -100,17 +103,17 @@ const struct support_row support_table[] = {
 	ROW("process.selinuxLabel", YES,
 	    NO("the guest kernel has no SELinux policy; ask the engine for no label "
 	       "(--security-opt label=disable)")),
-	BOTH("process.scheduler.policy", NO_SCHED),
-	BOTH("process.scheduler.nice", NO_SCHED),
-	BOTH("process.scheduler.priority", NO_SCHED),
-	BOTH("process.scheduler.flags", NO_SCHED),
-	BOTH("process.scheduler.runtime", NO_SCHED),
-	BOTH("process.scheduler.deadline", NO_SCHED),
-	BOTH("process.scheduler.period", NO_SCHED),
-	BOTH("process.ioPriority.class", NO("I/O priorities are not done")),
-	BOTH("process.ioPriority.priority", NO("I/O priorities are not done")),
-	BOTH("process.execCPUAffinity.initial", NO_AFFINITY),
-	BOTH("process.execCPUAffinity.final", NO_AFFINITY),
+	ROW("process.scheduler.policy", YES, GUEST),
+	ROW("process.scheduler.nice", YES, GUEST),
+	ROW("process.scheduler.priority", YES, GUEST),
+	ROW("process.scheduler.flags", YES, GUEST),
+	ROW("process.scheduler.runtime", YES, GUEST),
+	ROW("process.scheduler.deadline", YES, GUEST),
+	ROW("process.scheduler.period", YES, GUEST),
+	ROW("process.ioPriority.class", YES, NO_GUEST_IO),
+	ROW("process.ioPriority.priority", YES, NO_GUEST_IO),
+	ROW("process.execCPUAffinity.initial", VIA("of exec alone"), NO_GUEST_CPUS),
+	ROW("process.execCPUAffinity.final", VIA("of exec alone"), NO_GUEST_CPUS),
 
 	BOTH("hostname", YES),
 	BOTH("domainname", YES),
@@ -213,9 +216,9 @@ const struct support_row support_table[] = {
 	BOTH("linux.intelRdt.l3CacheSchema", NO_RDT),
 	BOTH("linux.intelRdt.memBwSchema", NO_RDT),
 	BOTH("linux.intelRdt.enableMonitoring", NO_RDT),
-	BOTH("linux.memoryPolicy.mode", NO_MPOL),
-	BOTH("linux.memoryPolicy.nodes", NO_MPOL),
-	BOTH("linux.memoryPolicy.flags", NO_MPOL),
+	ROW("linux.memoryPolicy.mode", YES, NO_MPOL),
+	ROW("linux.memoryPolicy.nodes", YES, NO_MPOL),
+	ROW("linux.memoryPolicy.flags", YES, NO_MPOL),
 	ROW("linux.sysctl", YES, GUEST),
 	ROW("linux.seccomp.defaultAction", YES, GUEST),
 	ROW("linux.seccomp.defaultErrnoRet", YES, GUEST),
@@ -232,8 +235,8 @@ const struct support_row support_table[] = {
 	ROW("linux.mountLabel", YES,
 	    NO("the guest kernel has no SELinux policy; ask the engine for no label "
 	       "(--security-opt label=disable)")),
-	BOTH("linux.personality.domain", NO("execution domains are not set")),
-	BOTH("linux.personality.flags", NO("execution domains are not set")),
+	ROW("linux.personality.domain", YES, GUEST),
+	BOTH("linux.personality.flags", VIA("must be empty: the specification has no flags yet")),
 
 	/* ---- vm */
 	ROW("vm.hypervisor.path", ONLY_VM, NO("the engine is chosen by what works on the host")),

@@ -262,6 +262,10 @@ static const struct json_field linux_fields[] = {
 	JSON_FIELD(struct oci_config, isolation.readonly_paths, "readonlyPaths",
 		   oci_read_absolute_paths),
 	JSON_FIELD(struct oci_config, isolation.mount_label, "mountLabel", oci_read_string_or_none),
+	JSON_FIELD(struct oci_config, isolation, "personality", oci_read_personality),
+	JSON_FIELD(struct oci_config, isolation, "timeOffsets", oci_read_time_offsets),
+	JSON_FIELD(struct oci_config, isolation.memory_policy, "memoryPolicy",
+		   oci_read_memory_policy),
 };
 
 int oci_read_linux(const struct json_at *at, void *config, struct err *e)

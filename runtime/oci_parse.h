@@ -37,6 +37,17 @@ int oci_read_seccomp(const struct json_at *at, void *seccomp, struct err *e);   
 int oci_read_mounts(const struct json_at *at, void *isolation, struct err *e);  /* iso_config */
 int oci_read_devices(const struct json_at *at, void *isolation, struct err *e); /* iso_config */
 int oci_read_namespaces(const struct json_at *at, void *ns_table, struct err *e);
+/* oci_scheduling.c: members of process; targets: iso_scheduler, iso_io_priority, iso_process. */
+int oci_read_scheduler(const struct json_at *at, void *scheduler, struct err *e);
+int oci_read_io_priority(const struct json_at *at, void *priority, struct err *e);
+int oci_read_cpu_affinity(const struct json_at *at, void *process, struct err *e);
+struct json *oci_scheduler_to_json(const struct iso_scheduler *s);
+struct json *oci_io_priority_to_json(const struct iso_io_priority *p);
+/* … and of linux; targets: iso_config, iso_memory_policy. */
+int oci_read_personality(const struct json_at *at, void *isolation, struct err *e);
+int oci_read_time_offsets(const struct json_at *at, void *isolation, struct err *e);
+int oci_read_memory_policy(const struct json_at *at, void *policy, struct err *e);
+
 int oci_read_id_maps(const struct json_at *at, void *maps, struct err *e); /* iso_id_maps */
 
 /* A string that is an absolute path, and one that is not empty. Targets: char *. */

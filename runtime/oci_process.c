@@ -219,6 +219,9 @@ static const struct json_field process_fields[] = {
 	JSON_FIELD(struct iso_process, apparmor_profile, "apparmorProfile",
 		   oci_read_string_or_none),
 	JSON_FIELD(struct iso_process, selinux_label, "selinuxLabel", oci_read_string_or_none),
+	JSON_FIELD(struct iso_process, scheduler, "scheduler", oci_read_scheduler),
+	JSON_FIELD(struct iso_process, io_priority, "ioPriority", oci_read_io_priority),
+	{"execCPUAffinity", oci_read_cpu_affinity, 0, false, -1},
 };
 
 int oci_read_process(const struct json_at *at, void *process, struct err *e)

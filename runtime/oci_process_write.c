@@ -88,6 +88,25 @@ static int set_optional(struct json *o, const char *key, const char *value)
 	return value ? json_set(o, key, json_new_string(value)) : 0;
 }
 
+static int set_scheduling(struct json *o, const struct iso_process *p)
+{
+	struct json *affinity;
+
+	if (p->scheduler.present &&
+	    json_set(o, "scheduler", oci_scheduler_to_json(&p->scheduler)) < 0)
+		return -ENOMEM;
+	if (p->io_priority.present &&
+	    json_set(o, "ioPriority", oci_io_priority_to_json(&p->io_priority)) < 0)
+		return -ENOMEM;
+	if (!p->cpus_initial && !p->cpus_final)
+		return 0;
+	affinity = json_object_member(o, "execCPUAffinity", true);
+	if (!affinity || set_optional(affinity, "initial", p->cpus_initial) < 0 ||
+	    set_optional(affinity, "final", p->cpus_final) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 struct json *oci_process_to_json(const struct iso_process *p)
 {
 	_cleanup_json_ struct json *o = json_new_object();
@@ -109,7 +128,7 @@ struct json *oci_process_to_json(const struct iso_process *p)
 	if (p->has_oom_score_adj && json_set(o, "oomScoreAdj", json_new_i64(p->oom_score_adj)) < 0)
 		return NULL;
 	if (set_optional(o, "apparmorProfile", p->apparmor_profile) < 0 ||
-	    set_optional(o, "selinuxLabel", p->selinux_label) < 0)
+	    set_optional(o, "selinuxLabel", p->selinux_label) < 0 || set_scheduling(o, p) < 0)
 		return NULL;
 	return TAKE_PTR(o);
 }

@@ -58,6 +58,7 @@ isolate/rootfs.c            path    openat    its parents, to find the mount it 
 isolate/rootfs_layers.c      path    mount     kernels that take lower layers only as one string; the target is named by descriptor
 isolate/rootfs_throwaway.c  path    open      the host's mount points, from mountinfo, to see which one shows
 isolate/spawn.c             exit    _exit     the children between clone3() and exec
+isolate/timens.c            path    open      the own time namespace in /proc
 isolate/userns.c            exit    _exit     the child that works in another user namespace
 runtime/info.c              driver  *         tells people which guest kernel microVMs would get; asks no sandbox for its kind
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet

@@ -155,14 +155,14 @@ static const struct value values[] = {
 	 "hostname"},
 	/* known, and not done */
 	{"linux.intelRdt.closID", "\"guaranteed\"", "linux.intelRdt.closID"},
-	{"linux.personality.domain", "\"LINUX32\"", "linux.personality"},
+	{"linux.personality", "{\"domain\": \"LINUX\", \"flags\": [\"X\"]}", "linux.personality.flags"},
 	{"linux.resources.blockIO.leafWeight", "100", "linux.resources.blockIO.leafWeight"},
 	{"linux.resources.blockIO.weight", "9",
 	 "linux.resources.blockIO.weight|between 10 and 1000"},
 	{"linux.resources.cpu.idle", "2", "linux.resources.cpu.idle|0 or 1"},
 	{"linux.resources.hugepageLimits", "[{\"pageSize\": \"../x\", \"limit\": 1}]",
 	 "huge page size"},
-	{"linux.timeOffsets", "{\"monotonic\": {\"secs\": 1}}", "linux.timeOffsets"},
+	{"linux.timeOffsets", "{\"monotonic\": {\"secs\": 1}}", "timeOffsets|\"time\""},
 	{"hooks.createContainer[].path", "\"/bin/true\"", "hooks.createContainer", .vm = true},
 	{"linux.namespaces[pid].path", "\"/proc/self/ns/pid\"", "linux.namespaces", .vm = true},
 };

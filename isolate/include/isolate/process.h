@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "isolate/scheduling.h"
 
 enum iso_cap_set {
 	ISO_CAP_EFFECTIVE,
@@ -75,6 +76,10 @@ struct iso_process {
 	bool has_oom_score_adj;
 	char *apparmor_profile;
 	char *selinux_label;
+	struct iso_scheduler scheduler;
+	struct iso_io_priority io_priority;
+	char *cpus_initial,
+		*cpus_final; /* of an exec'd process: lists of CPUs before and in the container's group, or NULL */
 };
 
 void iso_process_done(struct iso_process *p);

@@ -57,6 +57,14 @@ struct iso_cgroup_mount {
 			  borrowed */
 };
 
+/* What the clocks of a time namespace are ahead of the host's. */
+enum iso_clock { ISO_CLOCK_BOOTTIME, ISO_CLOCK_MONOTONIC, ISO_CLOCK_COUNT };
+struct iso_time_offset {
+	bool present;
+	int64_t secs;
+	uint32_t nanosecs;
+};
+
 struct iso_config {
 	struct iso_namespace ns[ISO_NS_COUNT];
 	struct iso_id_maps uid_maps, gid_maps;
@@ -70,9 +78,13 @@ struct iso_config {
 	struct iso_sysctl *sysctls;
 	size_t n_sysctls;
 	char *hostname, *domainname;
+	struct iso_time_offset time_offsets[ISO_CLOCK_COUNT]; /* of a new time namespace */
+	unsigned long personality;                            /* persona of personality(2) */
+	bool has_personality;
+	struct iso_memory_policy memory_policy;
 	struct iso_seccomp seccomp;
 	struct iso_landlock landlock; /* a second fence: left out where the kernel has none */
-	char *mount_label; /* SELinux context for mounts, or NULL */
+	char *mount_label;            /* SELinux context for mounts, or NULL */
 };
 
 void iso_config_done(struct iso_config *c);

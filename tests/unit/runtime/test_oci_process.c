@@ -20,7 +20,11 @@ static const char full[] =
 	" \"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", \"soft\": 10,"
 	"   \"hard\": 18446744073709551615}],"
 	" \"noNewPrivileges\": true, \"oomScoreAdj\": -5, \"apparmorProfile\": \"p\","
-	" \"selinuxLabel\": \"l\"}";
+	" \"selinuxLabel\": \"l\", \"scheduler\": {\"policy\": \"SCHED_DEADLINE\","
+	"   \"flags\": [\"SCHED_FLAG_RECLAIM\", \"SCHED_FLAG_RESET_ON_FORK\"],"
+	"   \"runtime\": 1000000, \"deadline\": 2000000, \"period\": 3000000},"
+	" \"ioPriority\": {\"class\": \"IOPRIO_CLASS_BE\", \"priority\": 6},"
+	" \"execCPUAffinity\": {\"initial\": \"0\", \"final\": \"0-1,3\"}}";
 
 static void check_full(const struct iso_process *p)
 {
@@ -54,6 +58,17 @@ static void check_full(const struct iso_process *p)
 	assert_int_equal(p->oom_score_adj, -5);
 	assert_string_equal(p->apparmor_profile, "p");
 	assert_string_equal(p->selinux_label, "l");
+	assert_true(p->scheduler.present);
+	assert_int_equal(p->scheduler.policy, 6); /* sched(7): SCHED_DEADLINE */
+	assert_int_equal(p->scheduler.flags, 1 | 2);
+	assert_int_equal(p->scheduler.runtime_nsec, 1000000);
+	assert_int_equal(p->scheduler.deadline_nsec, 2000000);
+	assert_int_equal(p->scheduler.period_nsec, 3000000);
+	assert_true(p->io_priority.present);
+	assert_int_equal(p->io_priority.io_class, 2); /* ioprio_set(2): IOPRIO_CLASS_BE */
+	assert_int_equal(p->io_priority.level, 6);
+	assert_string_equal(p->cpus_initial, "0");
+	assert_string_equal(p->cpus_final, "0-1,3");
 }
 
 static void test_read_write_read(void **state)
@@ -98,6 +113,10 @@ static void test_absent_stays_absent(void **state)
 	assert_int_equal(again.n_rlimits, 0);
 	assert_null(again.apparmor_profile);
 	assert_null(again.selinux_label);
+	assert_false(again.scheduler.present);
+	assert_false(again.io_priority.present);
+	assert_null(again.cpus_initial);
+	assert_null(again.cpus_final);
 	assert_int_equal(again.rows, 0);
 	iso_process_done(&p);
 	iso_process_done(&again);
