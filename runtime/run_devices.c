@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "run_document.h"
+#include "run_userns.h"
 #include "runtime/support.h"
 
 #define DEPTH_MAX 8
@@ -23,6 +24,8 @@
 /* Where the walk of a directory puts what it finds. */
 struct devices {
 	struct json *nodes, *rules; /* arrays */
+	struct json *mounts;        /* array; of a sandbox with a user namespace, else NULL */
+	const char *source, *place; /* where the host has what is wanted, and where it goes */
 	const char *access;
 	bool only_usable; /* by the caller: what he cannot open is left out */
 	bool host_dev;    /* all of /dev: what a sandbox has of its own is left out */
@@ -44,8 +47,29 @@ static int add_rule(struct json *rules, bool allow, char type, int64_t major, in
 	return json_push(rules, TAKE_PTR(o));
 }
 
+/* A user namespace makes no nodes: isolate/ binds the host's of the same path. Under another one it is a
+ * mount like any other. Returns whether it was, or -errno. */
+static int add_moved(struct devices *d, const char *place)
+{
+	_cleanup_free_ char *source = NULL;
+
+	if (!d->mounts || !d->source || STREQ(d->source, d->place))
+		return 0;
+	if (str_printf(&source, "%s%s", d->source, place + strlen(d->place)) < 0)
+		return -ENOMEM;
+	d->found++;
+	int r = run_add_mount(d->mounts, place, "bind", source, "bind,dev,nosuid,noexec");
+
+	return r < 0 ? r : 1;
+}
+
 static int add_node(struct devices *d, const char *place, const struct stat *st)
 {
+	int r = add_moved(d, place);
+
+	if (r != 0)
+		return r;
+
 	_cleanup_json_ struct json *o = json_new_object();
 	char type[2] = {S_ISBLK(st->st_mode) ? 'b' : 'c', '\0'};
 
@@ -168,7 +192,7 @@ static int take_device(struct devices *d, const char *flag, struct err *e)
 {
 	_cleanup_strv_ char **parts = NULL;
 	_cleanup_close_ int root = -1, fd = -1;
-	_cleanup_free_ char *place = NULL;
+	_cleanup_free_ char *place = NULL, *source = NULL;
 	const char *wanted = NULL;
 	struct stat st;
 	int r = split_device(flag, &parts, &wanted, &d->access, e);
@@ -186,12 +210,18 @@ static int take_device(struct devices *d, const char *flag, struct err *e)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "look at '%s'", parts[0]);
-	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-		return add_node(d, place, &st) < 0 ? err_nomem(e) : 0;
-	if (!S_ISDIR(st.st_mode))
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode))
 		return err_invalid(e, "'%s' is not a device", parts[0]);
+	if (path_normalize(parts[0], &source) < 0)
+		return err_nomem(e);
+	d->source = source;
+	d->place = place;
 	d->found = 0;
-	r = walk(d, fd, place, 1, e);
+	if (S_ISDIR(st.st_mode))
+		r = walk(d, fd, place, 1, e);
+	else if (add_node(d, place, &st) < 0)
+		r = err_nomem(e);
+	d->source = d->place = NULL;
 	if (r == 0 && d->found == 0)
 		return err_invalid(e, "'%s' has no devices in it", parts[0]);
 	return r;
@@ -264,13 +294,22 @@ static int add_all(struct devices *d, const struct rt_run_request *r, struct err
 	return rc < 0 ? err_wrap(e, "--privileged: devices of the host") : 0;
 }
 
-int run_devices_add(struct json *l, struct json *resources, const struct run_build *b,
-		    struct err *e)
+static bool has_user_namespace(const struct run_build *b)
+{
+	return b->userns == RUN_USERNS_DEFAULT ? run_is_ordinary() : b->userns != RUN_USERNS_NONE;
+}
+
+int run_devices_add(struct json *l, struct json *resources, struct json *mounts,
+		    const struct run_build *b, struct err *e)
 {
 	const struct rt_run_request *r = b->request;
 	_cleanup_json_ struct json *nodes = json_new_array(), *rules = json_new_array();
 	_cleanup_json_ struct json *unused = json_new_array();
-	struct devices d = {.nodes = nodes, .rules = r->privileged ? unused : rules};
+	struct devices d = {
+		.nodes = nodes,
+		.rules = r->privileged ? unused : rules,
+		.mounts = has_user_namespace(b) ? mounts : NULL,
+	};
 	int rc = 0;
 
 	if (!nodes || !rules || !unused || add_rule(rules, r->privileged, 0, -1, -1, "rwm") < 0)

@@ -164,7 +164,7 @@ static int add_isolation(struct json *document, const struct run_build *b, struc
 	if (r == 0)
 		r = run_resources_json(b->request, &resources, e);
 	if (r == 0)
-		r = run_devices_add(l, resources, b, e);
+		r = run_devices_add(l, resources, mounts, b, e);
 	if (r == 0)
 		r = run_sysctls_add(l, b->request, e);
 	if (r < 0)

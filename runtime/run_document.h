@@ -138,8 +138,9 @@ int run_rlimits(const struct rt_run_request *r, struct iso_rlimit **ret, size_t 
 
 /* linux.resources, .devices */
 int run_resources_json(const struct rt_run_request *r, struct json **ret, struct err *e);
-int run_devices_add(struct json *l, struct json *resources, const struct run_build *b,
-		    struct err *e);
+/* Adds to `mounts`, an array, what a user namespace can only have as a mount. */
+int run_devices_add(struct json *l, struct json *resources, struct json *mounts,
+		    const struct run_build *b, struct err *e);
 int run_sysctls_add(struct json *l, const struct rt_run_request *r, struct err *e);
 
 /* ---- shared ------------------------------------------------------------------------------ */
