@@ -14,7 +14,7 @@ list() {
 	engines) echo podman conmon buildah containerd docker.io iproute2 procps bsdutils ;;
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
-	bench) echo crun runc ;;
+	bench) echo crun runc bubblewrap podman ;;
 	# who runs the hostile program beside us (tests/hostile/compare)
 	rivals) echo bubblewrap podman firejail crun uidmap ;;
 	*) echo "deps.sh: unknown group '$1'" >&2; exit 1 ;;

@@ -13,6 +13,7 @@ INTEGRATION_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(INTEGRATION_SRCS))
 HARNESS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
 HELPER_BINS := $(patsubst tests/helpers/%.c,$(BUILD)/tests/helpers/%,$(wildcard tests/helpers/*.c))
 BENCH_BINS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+BENCH_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/common/*.c))
 
 $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -36,10 +37,10 @@ $(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(wildcard tests/hel
 	$(Q)$(CC) -std=gnu17 $(SYSROOT_FLAGS) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
 
 # Benchmarks are static as the programs they measure: a parent's size is part of its children's peak.
-$(BENCH_BINS): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LINK_ARCHIVES)
+$(BENCH_BINS): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_OBJS) $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LINK_STATIC) -o $@ $< \
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LINK_STATIC) -o $@ $< $(BENCH_OBJS) \
 		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS)
 
 .PHONY: tests
@@ -122,7 +123,7 @@ check-aarch64:
 	$(Q)tests/deps.sh build test aarch64
 	+$(Q)BUILD='$(BUILD)' WERROR='$(WERROR)' tests/aarch64/run
 
-## make bench         the start of a container against crun, runc and a floor program
+## make bench         starts against crun, runc, bubblewrap, podman and a floor; BENCH_ROUNDS=N for more
 .PHONY: bench
 bench:
 	$(Q)tests/deps.sh build run test bench
@@ -130,3 +131,4 @@ bench:
 .PHONY: bench-run
 bench-run: all $(BENCH_BINS) $(HELPER_BINS)
 	$(Q)$(BUILD)/tests/bench/start
+	$(Q)$(BUILD)/tests/bench/sandbox
