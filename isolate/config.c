@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "isolate/sandbox.h"
+#include "idmap.h"
 #include "rlimit.h"
 #include "sysctl.h"
 
@@ -273,6 +274,11 @@ int iso_config_check(const struct iso_config *c, const struct iso_process *p, st
 		r = err_wrap(e, "memoryPolicy");
 	if (r == 0)
 		r = check_sysctls(c, e);
+	for (size_t i = 0; r == 0 && i < c->n_mounts; i++) {
+		r = idmap_check(c, &c->mounts[i], e);
+		if (r < 0)
+			return err_wrap(e, "mounts[%zu]", i);
+	}
 	for (size_t i = 0; r == 0 && i < c->n_devices; i++)
 		r = check_device(&c->devices[i], i, e);
 	if (r == 0 && p)

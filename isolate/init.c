@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/sync.h"
+#include "idmap.h"
 #include "init_child.h"
 #include "isolate/sandbox.h"
 #include "nsfile.h"
@@ -29,6 +30,8 @@ static void plan_done(struct init_plan *plan)
 {
 	for (int i = 0; i < ISO_NS_COUNT; i++)
 		fd_close(plan->join_fds[i]);
+	if (plan->params)
+		idmap_close(plan->params->config, plan->mapped_fds);
 }
 
 /* A path may lead to the caller's own namespace. That is nothing to join (for a user namespace the
@@ -175,6 +178,8 @@ int iso_init_spawn(const struct iso_init_params *p, struct iso_init *ret, struct
 	r = check_params(p, e);
 	if (r == 0)
 		r = plan_joins(&plan, e);
+	if (r == 0)
+		r = idmap_prepare(p->config, plan.join_fds[ISO_NS_USER], &plan.mapped_fds, e);
 	if (r < 0)
 		return r;
 	plan.userns =

@@ -309,6 +309,7 @@ int init_child(void *arg, int *fd, struct err *e)
 		.root_fd = -1,
 		.proc_fd = -1,
 		.console_fd = -1,
+		.mapped_fds = plan->mapped_fds,
 		.sync_fd = *fd,
 		.userns = plan->userns || ns_user_is_nested(),
 		.cgroupns = plan->params->config->ns[ISO_NS_CGROUP].mode != ISO_NS_INHERIT,

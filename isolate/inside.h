@@ -14,6 +14,8 @@ struct inside {
 	const struct iso_config *config;
 	int root_fd; /* root directory of the new tree (a mount point), from iso_rootfs_mount() */
 	int proc_fd; /* private detached procfs (fsopen; never the container's), for writes to /proc/self/... */
+	const int *
+		mapped_fds; /* id-mapped trees of config->mounts, -1 where there is none; or NULL; borrowed */
 	int console_fd; /* slave of the terminal, or -1 */
 	int sync_fd;    /* channel to the creator; borrowed */
 	char *command;  /* path of what will be executed; owned by init */

@@ -127,6 +127,8 @@ void iso_mount_done(struct iso_mount *m)
 	free(m->type);
 	free(m->source);
 	free(m->data);
+	free(m->uid_maps.v);
+	free(m->gid_maps.v);
 	/* 0 is what a zeroed structure holds, and never a source: standard input is open. */
 	if (m->source_fd > 0)
 		close(m->source_fd);
@@ -216,6 +218,76 @@ static void spread_word(struct iso_mount *m, const struct mount_word *w)
 		m->propagation = w->value | rec;
 }
 
+/* "FIRST-FIRST-COUNT", ids of the file system and of the mount; *p is left behind it. */
+static bool take_range(const char **p, struct iso_id_map *ret)
+{
+	uint32_t v[3];
+
+	for (int i = 0; i < 3; i++) {
+		char digits[12];
+		size_t n = strspn(*p, "0123456789");
+
+		if (n == 0 || n >= sizeof(digits))
+			return false;
+		memcpy(digits, *p, n);
+		digits[n] = '\0';
+		if (parse_u32(digits, &v[i]) < 0)
+			return false;
+		*p += n;
+		if (i < 2 && *(*p)++ != '-')
+			return false;
+	}
+	*ret = (struct iso_id_map){.inside = v[0], .outside = v[1], .count = v[2]};
+	return v[2] > 0;
+}
+
+static int take_ranges(struct iso_mount *m, const char *list, struct iso_id_maps *maps)
+{
+	bool relative = *list == '@';
+
+	if (maps->n || ((m->uid_maps.n || m->gid_maps.n) && relative != m->maps_relative))
+		return -EINVAL;
+	m->maps_relative = relative;
+	for (const char *p = list + relative;; p++) {
+		struct iso_id_map *v = reallocarray(maps->v, maps->n + 1, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		maps->v = v;
+		if (!take_range(&p, &v[maps->n]))
+			return -EINVAL;
+		maps->n++;
+		if (*p == '\0')
+			return 0;
+		if (*p != '#')
+			return -EINVAL;
+	}
+}
+
+/* What podman's users write and crun takes: "idmap=uids=0-1000-1#5-6-7;gids=@0-0-1". A kind that is not
+ * named is the container's. */
+static int take_idmap(struct iso_mount *m, const char *word, const char *value, struct err *e)
+{
+	_cleanup_strv_ char **parts = NULL;
+	int r = strv_split(value, ';', &parts);
+
+	for (char **part = parts; r == 0 && *part; part++) {
+		if (str_has_prefix(*part, "uids="))
+			r = take_ranges(m, *part + 5, &m->uid_maps);
+		else if (str_has_prefix(*part, "gids="))
+			r = take_ranges(m, *part + 5, &m->gid_maps);
+		else
+			r = -EINVAL;
+	}
+	if (r == -ENOMEM)
+		return err_nomem(e);
+	if (r < 0)
+		return err_invalid(e, "mount option '%s' is not like 'idmap=uids=0-1000-1;gids=0-1000-1' "
+				      "(all with or all without '@')", word);
+	m->flags |= word[0] == 'r' ? ISO_MOUNT_RIDMAP : ISO_MOUNT_IDMAP;
+	return 0;
+}
+
 int iso_mount_option(struct iso_mount *m, const char *word, struct err *e)
 {
 	const struct mount_word *w;
@@ -225,6 +297,8 @@ int iso_mount_option(struct iso_mount *m, const char *word, struct err *e)
 	if (STREQ(word, "mand"))
 		return err_unsupported(e, "mount option 'mand': the kernel has no mandatory "
 					  "locks since Linux 5.15");
+	if (str_has_prefix(word, "idmap=") || str_has_prefix(word, "ridmap="))
+		return take_idmap(m, word, strchr(word, '=') + 1, e);
 	w = word_find(word);
 	if (!w)
 		return data_add(m, word) < 0 ? err_nomem(e) : 0;

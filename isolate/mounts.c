@@ -363,6 +363,12 @@ static int open_sources(const struct inside *in, int *tree_fds, struct err *e)
 		    fstatat(AT_FDCWD, m->source, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISLNK(st.st_mode))
 			continue;
+		if (in->mapped_fds && in->mapped_fds[i] >= 0) {
+			tree_fds[i] = fcntl(in->mapped_fds[i], F_DUPFD_CLOEXEC, 3);
+			if (tree_fds[i] < 0)
+				return err_sys(e, errno, "keep the id-mapped tree");
+			continue;
+		}
 		tree_fds[i] = mounts_bind_source(m, e);
 		if (tree_fds[i] < 0) {
 			wrap(m, e);

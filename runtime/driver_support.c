@@ -54,6 +54,7 @@
 #define OTHER_OS(os)         NO("for " os " hosts; this runtime is for Linux")
 #define OTHER_OS_IGNORED(os) MOOT("for " os " hosts; has no meaning on Linux")
 #define NO_LEAF              NO("kernels since 5.0 know no leaf weights")
+#define NO_GUEST_IDMAP       NO("the guest's file system of shared directories (virtiofs) maps no ids")
 #define NO_GUEST_NET         NO("a microVM has no network devices yet")
 #define NO_RDT               NO("cache and memory bandwidth allocation (resctrl) is not done")
 #define NO_MPOL              NO("a guest has one memory node; resources.cpu.mems places the microVM's memory")
@@ -76,10 +77,10 @@ const struct support_row support_table[] = {
 	BOTH("mounts[].type", YES),
 	ROW("mounts[].source", YES, VIA("what is bound is shared with the guest by virtiofs")),
 	BOTH("mounts[].options[]", YES),
-	BOTH("mounts[].options[]=idmap", NO("id-mapped mounts are not done yet")),
-	BOTH("mounts[].options[]=ridmap", NO("id-mapped mounts are not done yet")),
-	BOTH("mounts[].uidMappings", NO("id-mapped mounts are not done yet")),
-	BOTH("mounts[].gidMappings", NO("id-mapped mounts are not done yet")),
+	ROW("mounts[].options[]=idmap", YES, NO_GUEST_IDMAP),
+	ROW("mounts[].options[]=ridmap", YES, NO_GUEST_IDMAP),
+	ROW("mounts[].uidMappings", YES, NO_GUEST_IDMAP),
+	ROW("mounts[].gidMappings", YES, NO_GUEST_IDMAP),
 
 	/* ---- process */
 	ROW("process.terminal", YES, GUEST),

@@ -49,6 +49,9 @@ static const struct json_field mount_fields[] = {
 	JSON_REQUIRED(struct iso_mount, destination, "destination", read_destination),
 	JSON_FIELD(struct iso_mount, type, "type", json_read_string),
 	JSON_FIELD(struct iso_mount, source, "source", json_read_string),
+	/* Before the options, which may hold maps, too. */
+	JSON_FIELD(struct iso_mount, uid_maps, "uidMappings", oci_read_id_maps),
+	JSON_FIELD(struct iso_mount, gid_maps, "gidMappings", oci_read_id_maps),
 	{"options", read_options, 0, false, -1},
 };
 
@@ -67,6 +70,23 @@ static void settle_bind(struct iso_mount *m)
 	}
 }
 
+/* Maps mean "idmap", and come in pairs. (Those of an option word, whose other half is the container's, have no
+ * members here.) */
+static int settle_maps(const struct json_at *at, struct iso_mount *m, struct err *e)
+{
+	struct json_at uid, gid;
+	bool has_uid = json_member(at, "uidMappings", &uid) && json_array_len(&uid) > 0;
+	bool has_gid = json_member(at, "gidMappings", &gid) && json_array_len(&gid) > 0;
+
+	if (has_uid != has_gid)
+		return json_error(at, e, "uidMappings and gidMappings go together");
+	if (has_uid && m->maps_relative)
+		return json_error(at, e, "mappings, and an option 'idmap' with others");
+	if (has_uid && !(m->flags & (ISO_MOUNT_IDMAP | ISO_MOUNT_RIDMAP)))
+		m->flags |= ISO_MOUNT_IDMAP;
+	return 0;
+}
+
 static int read_mount(const struct json_at *at, void *target, struct err *e)
 {
 	struct iso_mount *m = target;
@@ -78,6 +98,9 @@ static int read_mount(const struct json_at *at, void *target, struct err *e)
 		return r;
 
 	settle_bind(m);
+	r = settle_maps(at, m, e);
+	if (r < 0)
+		return r;
 	if (m->flags & ISO_MOUNT_REMOUNT)
 		return 0;
 	if (m->flags & ISO_MOUNT_BIND) {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "isolate/namespace.h"
 
 enum iso_mount_flag {
 	ISO_MOUNT_BIND = 1 << 0,
@@ -40,6 +41,10 @@ struct iso_mount {
 	int source_fd;
 };
 
+	/* ISO_MOUNT_IDMAP, _RIDMAP: `inside` is an id of the file system, `outside` the one it has in the mount. Owned. None:
+	 * the container's own maps. */
+	struct iso_id_maps uid_maps, gid_maps;
+	bool maps_relative; /* `outside` is an id of the container ("@") */
 void iso_mount_done(struct iso_mount *m);
 
 /* Take one option word into m ("ro", "rbind", "rslave", "size=64k", ...). Words of the table set

@@ -139,6 +139,21 @@ static const struct {
 	{"mounts", "[{\"destination\": \"/a\", \"type\": \"tmpfs\", \"options\": \"ro\"}]",
 	 "mounts[0].options", "array"},
 
+	{"mounts",
+	 "[{\"destination\": \"/a\", \"type\": \"bind\", \"source\": \"/b\","
+	 " \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]}]",
+	 "mounts[0]", "go together"},
+	{"mounts",
+	 "[{\"destination\": \"/a\", \"type\": \"bind\", \"source\": \"/b\","
+	 " \"options\": [\"idmap=uids=0-0-1\"],"
+	 " \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}],"
+	 " \"gidMappings\": [{\"containerID\": 0, \"hostID\": 1, \"size\": 1}]}]",
+	 "mounts[0].options[0]", "idmap=uids"},
+	{"mounts",
+	 "[{\"destination\": \"/a\", \"type\": \"bind\", \"source\": \"/b\","
+	 " \"gidMappings\": [{\"containerID\": 0, \"hostID\": 1}]}]",
+	 "mounts[0].gidMappings[0]", "'size' is missing"},
+
 	{"hooks", "[]", "hooks", "object"},
 	{"hooks.poststop", "[{}]", "hooks.poststop[0]", "'path' is missing"},
 	{"hooks.prestart", "[{\"path\": \"true\"}]", "hooks.prestart[0].path", "absolute"},
