@@ -129,6 +129,7 @@ void iso_mount_done(struct iso_mount *m)
 	free(m->data);
 	free(m->uid_maps.v);
 	free(m->gid_maps.v);
+	free(m->throwaway_dir);
 	/* 0 is what a zeroed structure holds, and never a source: standard input is open. */
 	if (m->source_fd > 0)
 		close(m->source_fd);
@@ -218,6 +219,22 @@ static void spread_word(struct iso_mount *m, const struct mount_word *w)
 		m->propagation = w->value | rec;
 }
 
+/* "throwaway=DIR" */
+static int take_throwaway_dir(struct iso_mount *m, const char *dir, struct err *e)
+{
+	char *copy;
+
+	if (dir[0] != '/')
+		return err_invalid(e, "mount option 'throwaway=%s': not an absolute path", dir);
+	copy = strdup(dir);
+	if (!copy)
+		return err_nomem(e);
+	free(m->throwaway_dir);
+	m->throwaway_dir = copy;
+	m->flags |= ISO_MOUNT_THROWAWAY;
+	return 0;
+}
+
 /* "FIRST-FIRST-COUNT", ids of the file system and of the mount; *p is left behind it. */
 static bool take_range(const char **p, struct iso_id_map *ret)
 {
@@ -282,8 +299,11 @@ static int take_idmap(struct iso_mount *m, const char *word, const char *value, 
 	if (r == -ENOMEM)
 		return err_nomem(e);
 	if (r < 0)
-		return err_invalid(e, "mount option '%s' is not like 'idmap=uids=0-1000-1;gids=0-1000-1' "
-				      "(all with or all without '@')", word);
+		return err_invalid(
+			e,
+			"mount option '%s' is not like 'idmap=uids=0-1000-1;gids=0-1000-1' "
+			"(all with or all without '@')",
+			word);
 	m->flags |= word[0] == 'r' ? ISO_MOUNT_RIDMAP : ISO_MOUNT_IDMAP;
 	return 0;
 }
@@ -297,6 +317,8 @@ int iso_mount_option(struct iso_mount *m, const char *word, struct err *e)
 	if (STREQ(word, "mand"))
 		return err_unsupported(e, "mount option 'mand': the kernel has no mandatory "
 					  "locks since Linux 5.15");
+	if (str_has_prefix(word, "throwaway="))
+		return take_throwaway_dir(m, word + strlen("throwaway="), e);
 	if (str_has_prefix(word, "idmap=") || str_has_prefix(word, "ridmap="))
 		return take_idmap(m, word, strchr(word, '=') + 1, e);
 	w = word_find(word);

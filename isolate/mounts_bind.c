@@ -32,7 +32,7 @@ int mounts_bind_source(const struct iso_mount *m, struct err *e)
 	if (m->flags & ISO_MOUNT_THROWAWAY) {
 		if (!m->source || m->source[0] != '/')
 			return err_invalid(e, "the source of a bind mount is not an absolute path");
-		return iso_mount_throwaway(m->source, e);
+		return iso_mount_throwaway(m->source, m->throwaway_dir, e);
 	}
 	if (m->source_fd > STDERR_FILENO) {
 		fd = fd_dup_above_stdio(m->source_fd);

@@ -16,17 +16,24 @@
  * overlay these four are opaque empty directories from the start, so that sockets and keys of the
  * host's services cannot be reached through it even where /run is no mount.
  *
+ * A tmpfs has no user.* attributes before Linux 6.6, and in a user namespace overlayfs notes there what a directory hides: then
+ * none that was there could be removed. So the caller may name a directory on a disk; the upper and work directories are made
+ * below it, and he removes it with the sandbox. It may lie in a lower layer (the store is in its user's home): a
+ * whiteout hides it then, and a loop is refused by the kernel. A disk that cannot have upper layers (NFS) is not used.
+ *
  * What cannot be a lower layer (two overlays deep already; a file system without the needed
  * operations; a mounted file) is bound read-only instead and named to the caller.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
@@ -89,7 +96,9 @@ struct layer {
 };
 
 struct throwaway {
-	int tmpfs_fd;
+	int base_fd;      /* of the upper and work directories: a tmpfs, or a directory on a disk */
+	const char *disk; /* borrowed; its path in the host, symlinks resolved; NULL: a tmpfs */
+	const char *host_path; /* borrowed; of the covered directory */
 	struct layer *layers;
 	size_t n;
 	char **readonly; /* strv */
@@ -105,7 +114,7 @@ static void throwaway_done(struct throwaway *t)
 		fd_close(t->layers[i].mnt_fd);
 	}
 	free(t->layers);
-	fd_close(t->tmpfs_fd);
+	fd_close(t->base_fd);
 	strv_free(t->readonly);
 }
 
@@ -227,7 +236,7 @@ static int find_layers(struct throwaway *t, const struct mountinfo *info, const 
 /* Which names its extended attributes can have. */
 static int find_xattrs(struct throwaway *t, struct err *e)
 {
-	_cleanup_close_ int fd = path_open_dir_at(t->tmpfs_fd, ".", e);
+	_cleanup_close_ int fd = path_open_dir_at(t->base_fd, ".", e);
 
 	if (fd < 0)
 		return fd;
@@ -261,10 +270,29 @@ static int make_tmpfs(struct throwaway *t, uint64_t bytes, struct err *e)
 	}
 	if (r < 0)
 		return r;
-	t->tmpfs_fd = mountfd_fs_mount(fs_fd, 0, e);
-	if (t->tmpfs_fd < 0)
-		return t->tmpfs_fd;
+	t->base_fd = mountfd_fs_mount(fs_fd, 0, e);
+	if (t->base_fd < 0)
+		return t->base_fd;
 	return find_xattrs(t, e);
+}
+
+/* A new directory in the one on the disk: a sandbox has as many as it has throwaway layers. */
+static int make_disk(struct throwaway *t, struct err *e)
+{
+	_cleanup_close_ int dir = path_open_dir(t->disk, e);
+	char name[24];
+	int r = -EEXIST;
+
+	if (dir < 0)
+		return dir;
+	for (unsigned n = 0; r == -EEXIST; n++) {
+		snprintf(name, sizeof(name), "%u", n);
+		r = path_mkdir_at(dir, name, 0700, NULL);
+	}
+	if (r < 0)
+		return err_sys(e, r, "make a directory in '%s'", t->disk);
+	t->base_fd = path_open_dir_at(dir, name, e);
+	return t->base_fd < 0 ? t->base_fd : find_xattrs(t, e);
 }
 
 /* A directory in the upper layer that hides what the lower one has by that name. A user namespace has
@@ -303,6 +331,49 @@ static int copy_owner(int from_fd, int to_fd, struct err *e)
 	return 0;
 }
 
+/* Where the disk's directory is in a layer, or NULL. */
+static const char *find_disk(const struct throwaway *t, const struct layer *l)
+{
+	size_t n = STREQ(t->host_path, "/") ? 0 : strlen(t->host_path), k = strlen(l->path);
+	const char *in = t->disk;
+
+	if (!in || strncmp(in, t->host_path, n) != 0 || in[n] != '/')
+		return NULL;
+	in += n;
+	return strncmp(in, l->path, k) == 0 && in[k] == '/' && in[k + 1] ? in + k + 1 : NULL;
+}
+
+/* `path` in the upper directory becomes a whiteout; the directories on the way look as in the lower one. */
+static int hide_disk(int lower_fd, int upper_fd, const char *path, struct err *e)
+{
+	_cleanup_close_ int from = -1, to = -1;
+	char name[NAME_MAX + 1];
+	const char *slash;
+	int r;
+
+	for (; (slash = strchr(path, '/')); path = slash + 1) {
+		/* realpath() gave it: every name was a file's. */
+		snprintf(name, sizeof(name), "%.*s", (int)(slash - path), path);
+		r = path_open_in_root(from < 0 ? lower_fd : from, name,
+				      O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, e);
+		if (r < 0)
+			return r;
+		fd_close(from);
+		from = r;
+		r = path_mkdir_at(to < 0 ? upper_fd : to, name, 0700, e);
+		if (r == 0)
+			r = path_open_dir_at(to < 0 ? upper_fd : to, name, e);
+		if (r < 0)
+			return r;
+		fd_close(to);
+		to = r;
+		r = copy_owner(from, to, e);
+		if (r < 0)
+			return r;
+	}
+	return path_mknod_at(to < 0 ? upper_fd : to, path, S_IFCHR, makedev(0, 0), e);
+}
+
 static int make_upper(struct throwaway *t, size_t i, int *ret_upper, int *ret_work, struct err *e)
 {
 	_cleanup_close_ int dir = -1, upper = -1, work = -1;
@@ -310,10 +381,10 @@ static int make_upper(struct throwaway *t, size_t i, int *ret_upper, int *ret_wo
 	int r;
 
 	snprintf(name, sizeof(name), "%zu", i);
-	r = path_mkdir_at(t->tmpfs_fd, name, 0700, e);
+	r = path_mkdir_at(t->base_fd, name, 0700, e);
 	if (r < 0)
 		return r;
-	dir = path_open_dir_at(t->tmpfs_fd, name, e);
+	dir = path_open_dir_at(t->base_fd, name, e);
 	if (dir < 0)
 		return dir;
 	r = path_mkdir_at(dir, "upper", 0755, e);
@@ -331,6 +402,8 @@ static int make_upper(struct throwaway *t, size_t i, int *ret_upper, int *ret_wo
 		r = make_opaque(t, upper, left_out[k] + 1, e);
 	if (r == 0)
 		r = copy_owner(t->layers[i].lower_fd, upper, e);
+	if (r == 0 && find_disk(t, &t->layers[i]))
+		r = hide_disk(t->layers[i].lower_fd, upper, find_disk(t, &t->layers[i]), e);
 	if (r < 0)
 		return r;
 	*ret_upper = TAKE_FD(upper);
@@ -366,6 +439,9 @@ static int make_overlay(struct throwaway *t, size_t i, struct err *e)
 		r = set_fd(fs_fd, "workdir", work, e);
 	if (r == 0 && t->userxattr)
 		r = mountfd_fs_set(fs_fd, "userxattr", NULL, e);
+	/* Nothing of it must survive a crash of the host: no end of a sandbox waits for the disk. */
+	if (r == 0 && t->disk)
+		r = mountfd_fs_set(fs_fd, "volatile", NULL, e);
 	return r < 0 ? r : mountfd_fs_mount(fs_fd, t->layers[i].attrs, e);
 }
 
@@ -400,8 +476,15 @@ static int make_layers(struct throwaway *t, struct err *e)
 
 		if (r >= 0) {
 			l->mnt_fd = r;
-			l->lower_fd = fd_close(l->lower_fd); /* a host may have many mounts */
+			if (!t->disk) /* else it may be needed once more */
+				l->lower_fd =
+					fd_close(l->lower_fd); /* a host may have many mounts */
 			continue;
+		}
+		if (t->disk) {
+			if (e)
+				*e = why;
+			return r;
 		}
 		/* In a user namespace every mount with others below it is locked to them, and the
 		 * host's root always is: no part of it could be copied. */
@@ -467,20 +550,41 @@ static int attach_layers(struct throwaway *t, int dir_fd, struct err *e)
 	return r;
 }
 
-static int build(struct throwaway *t, uint64_t bytes, int dir_fd, struct err *e)
+static int layers_on_tmpfs(struct throwaway *t, uint64_t bytes, int dir_fd, struct err *e)
 {
 	char link[PATH_FD_MAX];
-	int rc;
+	int rc = make_tmpfs(t, bytes, e);
 
-	rc = make_tmpfs(t, bytes, e);
 	if (rc == 0)
-		rc = mountfd_attach(t->tmpfs_fd, dir_fd, e);
+		rc = mountfd_attach(t->base_fd, dir_fd, e);
 	if (rc < 0)
 		return rc;
 	rc = make_layers(t, e);
 	/* Off again, also after a failure: nothing of ours stays where it was not asked for. */
-	if (umount2(path_of_fd(t->tmpfs_fd, link), MNT_DETACH) < 0 && rc == 0)
+	if (umount2(path_of_fd(t->base_fd, link), MNT_DETACH) < 0 && rc == 0)
 		rc = err_sys(e, errno, "take the private tmpfs off");
+	return rc;
+}
+
+/* False: this disk cannot; all is as before. */
+static bool layers_on_disk(struct throwaway *t)
+{
+	if (!t->disk)
+		return false;
+	if (make_disk(t, NULL) == 0 && make_layers(t, NULL) == 0)
+		return true;
+	for (size_t i = 0; i < t->n; i++)
+		t->layers[i].mnt_fd = fd_close(t->layers[i].mnt_fd);
+	t->base_fd = fd_close(t->base_fd);
+	t->disk = NULL;
+	t->hide_by_mount = false;
+	return false;
+}
+
+static int build(struct throwaway *t, uint64_t bytes, int dir_fd, struct err *e)
+{
+	int rc = layers_on_disk(t) ? 0 : layers_on_tmpfs(t, bytes, dir_fd, e);
+
 	return rc < 0 ? rc : attach_layers(t, dir_fd, e);
 }
 
@@ -495,6 +599,7 @@ static int cover(struct throwaway *t, const char *name, uint64_t bytes, int dir_
 	path = realpath(name, NULL);
 	if (!path)
 		return err_sys(e, errno, "find the directory's path");
+	t->host_path = path;
 	r = mountinfo_read(&info, e);
 	if (r == 0)
 		r = find_layers(t, &info, path, dir_fd, e);
@@ -514,7 +619,7 @@ static bool is_locked(int dir_fd)
 int rootfs_throwaway(const struct iso_rootfs *r, int dir_fd, int *ret_fd, char ***ret_readonly,
 		     struct err *e)
 {
-	_cleanup_(throwaway_done) struct throwaway t = {.tmpfs_fd = -1, .whole = true};
+	_cleanup_(throwaway_done) struct throwaway t = {.base_fd = -1, .whole = true};
 	int rc;
 
 	if (is_locked(dir_fd))
@@ -528,9 +633,10 @@ int rootfs_throwaway(const struct iso_rootfs *r, int dir_fd, int *ret_fd, char *
 	return 0;
 }
 
-int iso_mount_throwaway(const char *path, struct err *e)
+int iso_mount_throwaway(const char *path, const char *disk, struct err *e)
 {
-	_cleanup_(throwaway_done) struct throwaway t = {.tmpfs_fd = -1};
+	_cleanup_free_ char *real_disk = disk ? realpath(disk, NULL) : NULL;
+	_cleanup_(throwaway_done) struct throwaway t = {.base_fd = -1};
 	_cleanup_close_ int dir_fd = -1, tree_fd = -1;
 	char link[PATH_FD_MAX];
 	int r;
@@ -542,6 +648,7 @@ int iso_mount_throwaway(const char *path, struct err *e)
 	if (r == 0)
 		return err_unsupported(
 			e, "'%s' is no directory: only one can have a throwaway layer", path);
+	t.disk = real_disk;
 	r = cover(&t, path, 0, dir_fd, e);
 	if (r < 0)
 		return err_wrap(e, "throwaway layer over '%s'", path);
@@ -560,6 +667,13 @@ bool iso_can_throw_directories_away(void)
 {
 	/* Such a file lies on a tmpfs of the kernel's own. */
 	_cleanup_close_ int fd = memfd_create("trial", MFD_CLOEXEC);
+
+	return fd >= 0 && fsetxattr(fd, "user.overlay.trial", "y", 1, 0) == 0;
+}
+
+bool iso_can_hold_throwaway(const char *disk)
+{
+	_cleanup_close_ int fd = open(disk, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	return fd >= 0 && fsetxattr(fd, "user.overlay.trial", "y", 1, 0) == 0;
 }

@@ -15,6 +15,8 @@
 #include "isolate/mount.h"
 #include "isolate/userns.h"
 #include "driver_vm.h"
+#include "run_document.h"
+#include "storage.h"
 
 static void add_kernel(struct strbuf *b)
 {
@@ -60,8 +62,26 @@ static void add_cgroups(struct strbuf *b, struct rt_ctx *ctx)
 		add_controllers(b, h);
 }
 
+/* Where the changes in throwaway layers go, if not to memory as they should. */
+static void add_throwaway(struct rt_ctx *ctx, struct strbuf *b)
+{
+	const char *store;
+
+	if (iso_can_throw_directories_away())
+		return;
+	if (store_path(ctx, &store, NULL) == 0 && run_can_hold_throwaway(store))
+		strbuf_addf(b,
+			    "throwaway layers: on disk, in %s (tmpfs has user attributes since "
+			    "Linux 6.6)\n",
+			    store);
+	else
+		strbuf_add(b, "throwaway layers: directories that were there before cannot be "
+			      "removed in them (tmpfs has user attributes since Linux 6.6, and the "
+			      "store's file system has none, or cannot be written)\n");
+}
+
 /* What an ordinary user is missing, if anything. */
-static void add_user(struct strbuf *b)
+static void add_user(struct rt_ctx *ctx, struct strbuf *b)
 {
 	_cleanup_(iso_id_maps_done) struct iso_id_maps uid = {0}, gid = {0};
 	_cleanup_free_ char *why = NULL;
@@ -81,11 +101,7 @@ static void add_user(struct strbuf *b)
 		strbuf_addf(b, "subordinate ids: none (%s)\n", why);
 	else
 		strbuf_addf(b, "subordinate ids: %llu\n", (unsigned long long)count);
-	if (!iso_can_throw_directories_away())
-		strbuf_addf(
-			b,
-			"throwaway layers: directories that were there before cannot be removed in "
-			"them (tmpfs has user attributes since Linux 6.6)\n");
+	add_throwaway(ctx, b);
 }
 
 static void add_vm(struct strbuf *b)
@@ -114,7 +130,7 @@ int rt_info_text(struct rt_ctx *ctx, char **ret, struct err *e)
 	add_kernel(&b);
 	add_landlock(&b);
 	add_cgroups(&b, ctx);
-	add_user(&b);
+	add_user(ctx, &b);
 	add_vm(&b);
 	return strbuf_take(&b, ret) < 0 ? err_nomem(e) : 0;
 }

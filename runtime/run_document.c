@@ -243,6 +243,8 @@ static int make_document(const struct run_build *b, struct json **ret, struct er
 	if (r == 0)
 		r = run_user_namespace(b, document, (enum run_userns_mode)b->userns, e);
 	if (r == 0)
+		r = run_throwaway_add(b, document, e);
+	if (r == 0)
 		r = run_add_landlock(document, b, e);
 	if (r == 0)
 		*ret = TAKE_PTR(document);
@@ -383,6 +385,8 @@ int rt_run_files(struct rt_ctx *ctx, const struct rt_run_request *r, const char 
 		rc = run_network_texts(&b, &v, &n, e);
 	if (rc == 0)
 		rc = volume_directories(&b, &v, &n, e);
+	if (rc == 0)
+		rc = run_throwaway_directory(&b, &v, &n, e);
 	build_done(&b);
 	if (rc < 0) {
 		rt_files_free(v, n);

@@ -124,6 +124,13 @@ int run_mounts_json(const struct run_build *b, struct json *masked, struct json 
 int run_network_mounts(const struct run_build *b, struct json *mounts, struct err *e);
 int run_network_texts(const struct run_build *b, struct rt_file **v, size_t *n, struct err *e);
 
+/* run_throwaway.c: where the changes in throwaway layers go. The directory that takes them, if it is one, made with the other
+ * files; and the last pass on the document's mounts, which names it. */
+int run_throwaway_directory(const struct run_build *b, struct rt_file **v, size_t *n, struct err *e);
+int run_throwaway_add(const struct run_build *b, struct json *document, struct err *e);
+/* Could a directory that is to be made at `path` hold such layers better than an old tmpfs? */
+bool run_can_hold_throwaway(const char *path);
+
 /* The init program of --init: its place in the sandbox, and its mount. */
 const char *run_init_place(const struct run_mounts *m);
 int run_init_mount(const struct run_build *b, struct json *mounts, struct err *e);

@@ -115,7 +115,8 @@ static int drop_throwaway(struct json *mount)
 		struct json_at word = json_array_at(&options, i);
 		const char *text = json_peek_string(&word);
 
-		if (text && !STREQ(text, "throwaway") && json_push(kept, json_new_string(text)) < 0)
+		if (text && !STREQ(text, "throwaway") && !str_has_prefix(text, "throwaway=") &&
+		    json_push(kept, json_new_string(text)) < 0)
 			return -ENOMEM;
 	}
 	return json_set(mount, "options", TAKE_PTR(kept));

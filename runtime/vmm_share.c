@@ -71,7 +71,7 @@ static int copy_source(const struct iso_mount *m, struct err *e)
 
 	/* Here, so that the guest cannot reach past it. */
 	if (m->flags & ISO_MOUNT_THROWAWAY)
-		return iso_mount_throwaway(m->source, e);
+		return iso_mount_throwaway(m->source, m->throwaway_dir, e);
 	fd = m->source_fd >= 0 ? open_tree(m->source_fd, "", flags | AT_EMPTY_PATH)
 			       : open_tree(AT_FDCWD, m->source, flags);
 	return fd < 0 ? err_sys(e, errno, "open '%s'", m->source) : fd;

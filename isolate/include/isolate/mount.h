@@ -22,7 +22,8 @@ enum iso_mount_flag {
 	ISO_MOUNT_FILL =
 		1
 		<< 8, /* bind of an empty directory: first filled with what the root has there ("fill") */
-	ISO_MOUNT_THROWAWAY = 1 << 7, /* bind: an overlay on tmpfs over the source ("throwaway") */
+	ISO_MOUNT_THROWAWAY =
+		1 << 7, /* bind: an overlay over the source ("throwaway", "throwaway=DIR") */
 };
 
 struct iso_mount {
@@ -36,15 +37,16 @@ struct iso_mount {
 	uint64_t propagation;   /* MS_SHARED|MS_SLAVE|MS_PRIVATE|MS_UNBINDABLE, maybe MS_REC; 0:
 				   default */
 	char *data;             /* owned; file-system options, comma separated, or NULL */
+	char *throwaway_dir;    /* owned; THROWAWAY: iso_mount_throwaway()'s `disk`, or NULL */
 	/* A descriptor that stands for the source (an opened tree or file), or -1: set by the
 	 * runtime when it opened the source beforehand. Owned. */
 	int source_fd;
-};
-
 	/* ISO_MOUNT_IDMAP, _RIDMAP: `inside` is an id of the file system, `outside` the one it has in the mount. Owned. None:
 	 * the container's own maps. */
 	struct iso_id_maps uid_maps, gid_maps;
 	bool maps_relative; /* `outside` is an id of the container ("@") */
+};
+
 void iso_mount_done(struct iso_mount *m);
 
 /* Take one option word into m ("ro", "rbind", "rslave", "size=64k", ...). Words of the table set
@@ -57,13 +59,17 @@ const char *const *iso_mount_option_names(void);
 
 /*
  * What ISO_MOUNT_THROWAWAY is made of: an overlay over the host's directory `path` and over each file system mounted
- * below it, whose changes go to a tmpfs that is gone with the last user. Returns a detached tree, ready to be
+ * below it, whose changes go to a tmpfs that is gone with the last user; or, with `disk` (an absolute path of an existing directory of
+ * the caller's own), to a new directory in that, which he removes when nobody uses the layer any more. A `disk`
+ * that cannot be the upper layer of an overlay is not used. Returns a detached tree, ready to be
  * attached, or -errno. For a calling process in a mount namespace of its own, out of which nothing propagates
  * (iso_rootfs_mount() was called). In a user namespace a directory with mounts below it is refused:
  * the kernel locks them to it.
  */
-int iso_mount_throwaway(const char *path, struct err *e);
+int iso_mount_throwaway(const char *path, const char *disk, struct err *e);
 
 /* In a user namespace a throwaway layer keeps its notes in attributes that tmpfs has since Linux 6.6. Without them a directory
  * of the source cannot be removed, nor a removed one be made again (EIO); all else works. */
 bool iso_can_throw_directories_away(void);
+/* Has the file system of this existing directory such attributes, for a `disk` of iso_mount_throwaway()? */
+bool iso_can_hold_throwaway(const char *disk);

@@ -441,7 +441,7 @@ static void throwaway_mount(void)
 	write_file("dir/run/file", "host");
 	write_file("dir/sub/file", "host");
 	snprintf(path, sizeof(path), "%s/dir", scratch);
-	fd = iso_mount_throwaway(path, &err_);
+	fd = iso_mount_throwaway(path, NULL, &err_);
 	CHECK_OK(fd);
 	CHECK(move_mount(fd, "", AT_FDCWD, "at", MOVE_MOUNT_F_EMPTY_PATH) == 0);
 	CHECK(file_is(AT_FDCWD, "at/run/file", "host"));
@@ -452,7 +452,7 @@ static void throwaway_mount(void)
 	CHECK(file_is(AT_FDCWD, "dir/run/file", "host"));
 	CHECK(file_is(AT_FDCWD, "dir/sub/file", "host"));
 	snprintf(path, sizeof(path), "%s/dir/file", scratch);
-	CHECK(iso_mount_throwaway(path, &err_) == -ENOTSUP);
+	CHECK(iso_mount_throwaway(path, NULL, &err_) == -ENOTSUP);
 	CHECK_TEXT(err_.text, "no directory");
 	/* Nothing of it stays on the directory. */
 	CHECK(umount2("at", MNT_DETACH) == 0);
@@ -475,13 +475,13 @@ static void throwaway_mount_userns(void)
 	CHECK(mkdir("dir", 0750) == 0 && mkdir("at", 0755) == 0);
 	write_file("dir/file", "host");
 	snprintf(path, sizeof(path), "%s/dir", scratch);
-	fd = iso_mount_throwaway(path, &err_);
+	fd = iso_mount_throwaway(path, NULL, &err_);
 	CHECK_OK(fd);
 	CHECK(move_mount(fd, "", AT_FDCWD, "at", MOVE_MOUNT_F_EMPTY_PATH) == 0);
 	write_file("at/file", "changed");
 	CHECK(mkdir("at/made", 0755) == 0);
 	CHECK(file_is(AT_FDCWD, "dir/file", "host"));
-	CHECK(iso_mount_throwaway("/", &err_) < 0);
+	CHECK(iso_mount_throwaway("/", NULL, &err_) < 0);
 	CHECK_TEXT(err_.hint, "mounts below it");
 }
 
