@@ -10,6 +10,9 @@
  * Linux 6.8 takes lower layers one by one ("lowerdir+"), up to 500. Older kernels want one string, and fsconfig(2) copies no
  * more than 255 bytes of it: there mount(2) is used, whose page of options has room for some 220 layers.
  *
+ * An opaque directory hides what the layers below have. Overlayfs looks for the mark on every directory but the root of a layer:
+ * there we do, and leave the layers below out.
+ *
  * A root that is to be read-only is made so later, by whoever made mount points in it; so it has an upper layer, too.
  *
  * "volatile" leaves out what only a crash of the host would miss: syncing the whole of the upper file system when
@@ -24,6 +27,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -55,6 +59,15 @@ static void overlay_done(struct overlay *o)
 
 /* ---- what it is made of ------------------------------------------------------------------------------ */
 
+/* As overlayfs sees the mark on other directories: none that cannot be read. */
+static bool is_opaque(int layer)
+{
+	char path[PATH_FD_MAX], value;
+
+	return getxattr(path_of_fd(layer, path), "user.overlay.opaque", &value, 1) == 1 &&
+	       value == 'y';
+}
+
 static int open_lower(const struct iso_rootfs *r, struct overlay *o, struct err *e)
 {
 	_cleanup_close_ int root = path_open_dir("/", e);
@@ -69,7 +82,7 @@ static int open_lower(const struct iso_rootfs *r, struct overlay *o, struct err 
 	o->lower = calloc(n, sizeof(*o->lower));
 	if (!o->lower)
 		return err_nomem(e);
-	for (; o->n < n; o->n++) {
+	while (o->n < n && !(o->n > 0 && is_opaque(o->lower[o->n - 1]))) {
 		int fd = path_open_in_root(root, r->layers[o->n], O_PATH | O_DIRECTORY, 0, e);
 
 		if (fd < 0) {
@@ -77,7 +90,7 @@ static int open_lower(const struct iso_rootfs *r, struct overlay *o, struct err 
 				err_hint(e, "raise the limit of open files (RLIMIT_NOFILE)");
 			return err_wrap(e, "layer '%s'", r->layers[o->n]);
 		}
-		o->lower[o->n] = fd;
+		o->lower[o->n++] = fd;
 	}
 	return 0;
 }

@@ -232,6 +232,27 @@ static void hiding_on_disk(void)
 BOTH(test_hiding_on_tmpfs, hiding_on_tmpfs)
 BOTH(test_hiding_on_disk, hiding_on_disk)
 
+/* A layer that hides all below it. */
+static void opaque_root(void)
+{
+	static const char *const names[] = {"top", "whole", "base"};
+	char *layers[4] = {NULL}, path[96];
+	int fd;
+
+	for (unsigned i = 0; i < 3; i++) {
+		make_dir(names[i]);
+		layers[i] = strdup(on(names[i]));
+		snprintf(path, sizeof(path), "%s/%s", layers[i], names[i]);
+		write_file(path, "here");
+	}
+	CHECK(setxattr(layers[1], "user.overlay.opaque", "y", 1, 0) == 0);
+	fd = open_layers(layers, NULL);
+	CHECK(file_is(fd, "top", "here") && file_is(fd, "whole", "here"));
+	CHECK(faccessat(fd, "base", F_OK, 0) < 0 && errno == ENOENT);
+}
+
+BOTH(test_opaque_root, opaque_root)
+
 /* More than many images have; older kernels take all their names in one page. */
 #define MANY 60
 
@@ -279,6 +300,8 @@ int main(void)
 		cmocka_unit_test(test_hiding_on_tmpfs_in_user_namespace),
 		cmocka_unit_test(test_hiding_on_disk),
 		cmocka_unit_test(test_hiding_on_disk_in_user_namespace),
+		cmocka_unit_test(test_opaque_root),
+		cmocka_unit_test(test_opaque_root_in_user_namespace),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_many_in_user_namespace),
 	};
