@@ -40,7 +40,7 @@ static bool is_c1(const char *s, size_t n)
 
 /* Terminate, and replace what is a control character or no UTF-8 by '?': an error is one line, and ends
  * on somebody's terminal, with the words of others in it. */
-static void sanitize_text(char *text, size_t size)
+void err_sanitize_text(char *text, size_t size)
 {
 	size_t len, n;
 
@@ -72,7 +72,7 @@ static size_t format(char *buf, size_t size, const char *fmt, va_list ap)
 		memcpy(buf + keep, CUT, sizeof(CUT));
 		keep += sizeof(CUT) - 1;
 	}
-	sanitize_text(buf, size);
+	err_sanitize_text(buf, size);
 	return keep;
 }
 
@@ -215,8 +215,8 @@ void err_sanitize(struct err *e)
 		e->kind = ERR_INTERNAL;
 	if (e->errnum < 1 || e->errnum > 4095)
 		e->errnum = EIO;
-	sanitize_text(e->text, sizeof(e->text));
-	sanitize_text(e->hint, sizeof(e->hint));
+	err_sanitize_text(e->text, sizeof(e->text));
+	err_sanitize_text(e->hint, sizeof(e->hint));
 }
 
 const char *err_kind_name(enum err_kind kind)

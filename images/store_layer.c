@@ -199,6 +199,30 @@ static int fill(struct img_store *s, struct making *m, const char *diff_id, cons
 	return r < 0 ? r : write_record(m->tmp_fd, ret, e);
 }
 
+/* What the layer asks for and the directory has not: once, when it is unpacked. */
+static void warn_of_left(const struct img_store *s, const struct img_worker_report *r)
+{
+	const struct {
+		uint64_t n;
+		const char *what;
+	} left[] = {
+		{r->devices_left, "device nodes"},
+		{r->xattrs_left, "extended attributes"},
+		{r->owners_left, "owners of files"},
+	};
+	struct strbuf text = {0};
+	_cleanup_free_ char *line = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++)
+		if (left[i].n > 0)
+			strbuf_addf(&text, "%s%s: %llu", text.len ? ", " : "", left[i].what,
+				    (unsigned long long)left[i].n);
+	if (text.len == 0 || strbuf_take(&text, &line) < 0)
+		return;
+	log_to(&s->log, LOG_LEVEL_WARNING, "layer %.19s…: left out: %s; the first: %s", r->diff_id,
+	       line, r->note);
+}
+
 static int add_known(struct img_store *s, const char *diff_id, const struct blob *from,
 		     const struct img_progress *p, struct err *e)
 {
@@ -208,6 +232,8 @@ static int add_known(struct img_store *s, const char *diff_id, const struct blob
 
 	if (r == 0 && !layer_exists(s, diff_id)) {
 		r = fill(s, &m, diff_id, from, p, &report, e);
+		if (r == 0)
+			warn_of_left(s, &report);
 		if (r == 0)
 			r = publish(s, &m, diff_id, e);
 	}
@@ -243,6 +269,8 @@ static int add_unknown(struct img_store *s, const struct blob *from, const struc
 	r = making_begin(s, stem, &m, e);
 	if (r == 0)
 		r = fill(s, &m, NULL, from, p, &report, e);
+	if (r == 0)
+		warn_of_left(s, &report);
 	if (r == 0)
 		r = publish_unknown(s, &m, report.diff_id, e);
 	making_done(s, &m);

@@ -74,6 +74,7 @@ int worker_finish(struct worker_call *c, struct img_worker_report *ret, struct e
 	if (got < 0)
 		return worker_died(status, e);
 	report.diff_id[sizeof(report.diff_id) - 1] = '\0';
+	err_sanitize_text(report.note, sizeof(report.note));
 	if (report.error.kind != ERR_NONE) {
 		err_sanitize(&report.error);
 		if (e)

@@ -267,6 +267,11 @@ static void test_import(void **state)
 	expect_error(INSULA("import", in("rootfs"), "x"), 125, "directory|tar -C");
 	expect_error(INSULA("import", in("root.tar"), "X"), 125, "lower case");
 	expect_error(INSULA("import", "-c", "NOPE=1", in("root.tar"), "x"), 125, "NOPE|CMD");
+	/* Nobody makes devices in a user namespace: left out, and told. */
+	shell("mkdir \"$1/dev-tree\"; mknod \"$1/dev-tree/odd\" c 1 3; tar -C \"$1/dev-tree\" -cf "
+	      "\"$1/dev.tar\" .");
+	expect_result(INSULA("import", in("dev.tar"), "device"), 0, NULL,
+		      "left out: device nodes: 1; the first: 'odd'");
 }
 
 /* What two sandboxes of an image write is their own, and goes with them. */

@@ -69,6 +69,8 @@ void err_clear(struct err *e);
 /* Make an error that came from another process safe to use: known kind, errnum in 1..4095,
  * terminated texts without control characters. */
 void err_sanitize(struct err *e);
+/* The same for any text of such origin: ended within `size`, without control characters. */
+void err_sanitize_text(char *text, size_t size);
 
 /* "invalid", "unsupported", ... for logs and JSON. */
 const char *err_kind_name(enum err_kind kind);
