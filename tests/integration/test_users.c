@@ -103,14 +103,36 @@ static void the_system_is_read_only(void **state)
 	}
 }
 
-/* Before Linux 6.6 tmpfs lacks what an overlay in a user namespace notes the removal of a directory in. */
-static bool directories_go(void)
+/* Before Linux 6.6 tmpfs lacks what an overlay in a user namespace notes the removal of a directory in; then the changes go to
+ * the user's store, in his home, if its file system has it. */
+static bool tmpfs_has_attributes(void)
 {
 	int fd = memfd_create("trial", MFD_CLOEXEC);
-	bool go = fsetxattr(fd, "user.overlay.trial", "y", 1, 0) == 0;
+	bool has = fsetxattr(fd, "user.overlay.trial", "y", 1, 0) == 0;
 
 	close(fd);
-	return go;
+	return has;
+}
+
+static bool directories_go(const struct world *w)
+{
+	if (tmpfs_has_attributes() ||
+	    setxattr(w->user->home_at, "user.overlay.trial", "y", 1, 0) == 0)
+		return true;
+	print_message("neither tmpfs nor %s can note that a directory was removed\n",
+		      w->user->home_at);
+	return false;
+}
+
+/* Of sandboxes that are gone nothing is left in the store. */
+static void expect_no_storage(const struct world *w)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "find %s/.local/share/insula/sandboxes -mindepth 2 2>/dev/null; :",
+		 w->user->home_at);
+	expect_result(run(&(struct run_spec){.argv = ARGV("/bin/sh", "-c", text)}), 0, "", NULL);
 }
 
 static void the_home_is_thrown_away(void **state)
@@ -124,7 +146,7 @@ static void the_home_is_thrown_away(void **state)
 						    "mkdir new && echo made > new/x && cat new/x; "
 						    "rm project/code && ls project"))),
 			      0, "mine\nchanged\nmade\n", "");
-		if (directories_go())
+		if (directories_go(w))
 			expect_result(run_insula(w, HOST(SH("rm -r project && mkdir project && ls "
 							    "project; rmdir project; ls"))),
 				      0, "file\n", "");
@@ -137,6 +159,44 @@ static void the_home_is_thrown_away(void **state)
 		assert_int_equal(access(path, F_OK), -1);
 		snprintf(path, sizeof(path), "%s/project/code", w->user->home_at);
 		assert_int_equal(access(path, F_OK), 0);
+		expect_no_storage(w);
+	}
+}
+
+static pid_t start_sandbox(const struct world *w, const char *name, const char *user,
+			   const char *root, int *ret_fd)
+{
+	char buf[4096] = "";
+	pid_t pid =
+		start_as(w->user,
+			 insula_argv(w, ARGV("run", "--name", name, "-u", user, "--rootfs", root,
+					     SH("trap '' TERM; echo ready; sleep 1000 & wait"))),
+			 false, ret_fd);
+
+	if (!read_until(*ret_fd, "ready", buf, sizeof(buf), 60))
+		fail_msg("sandbox %s: %s", name, buf);
+	return pid;
+}
+
+/* Killed with its sandbox, which only `rm` finds then. */
+static void changes_go_with_the_sandbox(void **state)
+{
+	(void)state;
+	FOR_BOTH(w)
+	{
+		char text[160];
+		int fd;
+		pid_t pid = start_sandbox(w, "killed", "0", "/", &fd);
+
+		snprintf(text, sizeof(text), "cd %s && echo changed > file && rm -r %s && cat file",
+			 w->user->home, directories_go(w) ? "project" : "project/code");
+		expect_result(run_insula(w, ARGV("exec", "killed", "sh", "-c", text)), 0,
+			      "changed\n", "");
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		expect_result(run_insula(w, ARGV("rm", "-f", "killed")), 0, NULL, "");
+		finish(pid, 60);
+		close(fd);
+		expect_no_storage(w);
 	}
 }
 
@@ -225,21 +285,6 @@ static void no_home_at_all(void **state)
 	s.argv = insula_argv(&bob, HOST(SH("pwd; cd; pwd; touch x")));
 	/* The passwd file knows better. */
 	expect_result(run(&s), 0, "/\n/home/bob\n", "");
-}
-
-static pid_t start_sandbox(const struct world *w, const char *name, const char *user,
-			   const char *root, int *ret_fd)
-{
-	char buf[4096] = "";
-	pid_t pid =
-		start_as(w->user,
-			 insula_argv(w, ARGV("run", "--name", name, "-u", user, "--rootfs", root,
-					     SH("trap '' TERM; echo ready; sleep 1000 & wait"))),
-			 false, ret_fd);
-
-	if (!read_until(*ret_fd, "ready", buf, sizeof(buf), 60))
-		fail_msg("sandbox %s: %s", name, buf);
-	return pid;
 }
 
 /* ---- a directory ------------------------------------------------------------------------------ */
@@ -577,6 +622,19 @@ static void throwaway_volumes(void **state)
 		expect_result(run_insula(w, ARGV("run", "--rm", "-v", volume, "--rootfs", w->rootfs,
 						 SH("echo new > /data/code; cat /data/code"))),
 			      0, "new\n", "");
+		if (directories_go(w)) {
+			/* The whole home, the store in it: also what the layer itself is made of is not seen. */
+			char home[128];
+
+			snprintf(home, sizeof(home), "%s:/data:O", w->user->home);
+			expect_result(
+				run_insula(w, ARGV("run", "--rm", "-v", home, "--rootfs", w->rootfs,
+						   SH("rm -r /data/project && mkdir "
+						      "/data/project && ls /data/project; "
+						      "rm -r /data/.local; ls /data"))),
+				0, "file\nproject\n", NULL);
+			expect_no_storage(w);
+		}
 		snprintf(path, sizeof(path), "%s/project/code", w->user->home_at);
 		char *text = read_file(path);
 
@@ -730,6 +788,7 @@ int main(void)
 		cmocka_unit_test(the_user_stays_himself),
 		cmocka_unit_test(the_system_is_read_only),
 		cmocka_unit_test(the_home_is_thrown_away),
+		cmocka_unit_test(changes_go_with_the_sandbox),
 		cmocka_unit_test(keys_in_the_home_are_hidden),
 		cmocka_unit_test(the_working_directory),
 		cmocka_unit_test(what_is_fresh),
