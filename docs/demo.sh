@@ -7,7 +7,7 @@ build=${1:-build}
 state=$(mktemp -d /tmp/insula-demo.XXXXXX)
 cleanup() {
 	for id in $("$build/insula" --root "$state/state" ps -aq 2>/dev/null); do
-		"$build/insula" --root "$state/state" rm -f "$id" >/dev/null
+		"$build/insula" --root "$state/state" --store "$state/store" rm -f "$id" >/dev/null
 	done
 	rm -rf "$state"
 }
@@ -28,7 +28,7 @@ job='
 	echo "process:    $$ of $(ls -d /proc/[0-9]* | wc -l), user $(id -un), network $(ls /sys/class/net | tr "\n" " ")"
 	echo "packages:   $(grep -c ^Package: /var/lib/dpkg/status), $(gzip -c /var/lib/dpkg/status | wc -c) bytes packed"
 	echo "digest:     $(sha256sum /var/lib/dpkg/status | cut -c1-16)"
-	rm -rf /etc/apt && echo "vandalism:  /etc/apt is gone, for me"
+	rm -rf /usr/lib/apt && echo "vandalism:  /usr/lib/apt is gone, for me"
 	cat /etc/shadow >/dev/null 2>&1 && [ -s /etc/shadow ] && echo "secret:     readable!" || echo "secret:     /etc/shadow is hidden"
 '
 
@@ -39,7 +39,7 @@ say "2. The same command line with --vm: it runs under a kernel of its own"
 timed insula run --vm --rm --memory 512m --cpus 1 --rootfs / sh -c "$job"
 
 say "3. The host is as it was"
-[ -d /etc/apt ] && echo "/etc/apt is there; digest $(sha256sum /var/lib/dpkg/status | cut -c1-16)"
+[ -d /usr/lib/apt ] && echo "/usr/lib/apt is there; digest $(sha256sum /var/lib/dpkg/status | cut -c1-16)"
 
 say "4. Exit codes and signals are the same in both kinds"
 for vm in "" --vm; do
@@ -59,3 +59,15 @@ done
 for kind in container vm; do
 	timed "$build/insula-oci" --root "$state/state" --isolation $kind run -b "$state/bundle" demo-$kind
 done
+
+say "6. An image at hand: what other tools wrote, here a root file system's tar, stored once"
+tar -C "$state/bundle/rootfs" -cf "$state/app.tar" .
+images() { "$build/insula" --root "$state/state" --store "$state/store" "$@"; }
+timed images import -c 'CMD ["sh", "-c", "echo hello from the image $NAME"]' -c 'ENV NAME=app' "$state/app.tar" app
+timed images run --rm app
+
+say "7. Detached: it runs on, its output is kept, its end is noted"
+timed images run -d --name demo app sh -c 'echo working; exit 3'
+echo "  exit code noted: $(images wait demo)"
+echo "  log: $(images logs demo)"
+images rm demo >/dev/null
