@@ -144,6 +144,7 @@ static int exec_child(void *arg, int *fd, struct err *e)
 	struct identity id = {
 		.process = p->process,
 		.bpf = p->bpf,
+		.notify = p->notify,
 		.config = p->config,
 		.preserve = p->stdio.preserve,
 		.keep_keyring = p->keep_keyring,
@@ -219,23 +220,25 @@ static int plan_flags(struct exec_plan *plan, struct err *e)
 
 static int check_exec(const struct iso_exec_params *p, struct err *e)
 {
-	const int ours[] = {p->cgroup_fd, p->init_pidfd};
+	const int ours[] = {p->cgroup_fd, p->init_pidfd, p->notify ? p->notify->socket : -1,
+			    p->notify ? p->notify->message_fd : -1};
 	int r;
 
 	r = iso_config_check(p->config, p->process, e);
 	if (r < 0)
 		return r;
-	if (p->bpf && p->bpf->wants_notify)
-		return err_unsupported(e, "seccomp: SCMP_ACT_NOTIFY is not supported yet");
+	if (p->bpf && p->bpf->wants_notify && !p->notify)
+		return err_set(e, ERR_INTERNAL, EINVAL, "seccomp: nobody to be notified");
 	return spawn_check_preserve(&p->stdio, ours, ARRAY_SIZE(ours), e);
 }
 
 static int let_go(const struct exec_plan *plan, const struct iso_init *i, struct err *e)
 {
 	const struct iso_exec_params *p = plan->params;
-	int r;
+	int r = p->notify ? p->notify->fill(p->notify->arg, i->pid, p->notify->message_fd, e) : 0;
 
-	r = spawn_privileged_settings(i->pid, p->process, plan->flags & CLONE_NEWUSER, e);
+	if (r == 0)
+		r = spawn_privileged_settings(i->pid, p->process, plan->flags & CLONE_NEWUSER, e);
 	if (r == 0)
 		r = sync_send(i->sync_fd, SYNC_GO, 0, -1, e);
 	return r;

@@ -34,6 +34,7 @@
 #include "caps.h"
 #include "command.h"
 #include "landlock.h"
+#include "notify.h"
 #include "rlimit.h"
 #include "scheduling.h"
 #include "terminal.h"
@@ -99,6 +100,12 @@ int identity_stdio(const struct iso_stdio *stdio, int slave_fd, const struct iso
 		give_pipe(i, p->user.uid);
 	return 0;
 }
+
+/* What keeps the workload in, made ready while we may still do everything. */
+struct fences {
+	int ruleset_fd; /* of Landlock, or -1 */
+	struct notify_helper helper;
+};
 
 /* ---- steps ------------------------------------------------------------------------------------ */
 
@@ -182,13 +189,20 @@ static int verify_cwd(const char *cwd, struct err *e)
 	return 0;
 }
 
-static int apply_filter(const struct identity *id, struct err *e)
+static int apply_filter(const struct identity *id, const struct notify_helper *helper,
+			struct err *e)
 {
-	int r;
+	int r, notify_fd;
 
 	if (!id->bpf || id->bpf->n == 0)
 		return 0;
-	r = iso_seccomp_install(id->bpf, NULL);
+	r = iso_seccomp_install(id->bpf, &notify_fd);
+	if (r == 0 && id->bpf->wants_notify)
+		return notify_end(helper, notify_fd, e);
+	if (r == -EBUSY) {
+		err_sys(e, r, "install the seccomp filter");
+		return err_hint(e, "an outer filter notifies already, and the kernel allows one");
+	}
 	if (r == -EACCES || r == -EPERM) {
 		err_sys(e, r, "install the seccomp filter");
 		return err_hint(e, "without CAP_SYS_ADMIN it needs noNewPrivileges");
@@ -230,14 +244,14 @@ static int set_ids(const struct identity *id, struct err *e)
 	return r;
 }
 
-static int put_up_fences(const struct identity *id, int ruleset_fd, struct err *e)
+static int put_up_fences(const struct identity *id, const struct fences *f, struct err *e)
 {
-	int r = landlock_enforce(ruleset_fd, e);
+	int r = landlock_enforce(f->ruleset_fd, e);
 
-	return r < 0 ? r : apply_filter(id, e);
+	return r < 0 ? r : apply_filter(id, &f->helper, e);
 }
 
-static int drop_privileges(const struct identity *id, int ruleset_fd, struct err *e)
+static int drop_privileges(const struct identity *id, const struct fences *f, struct err *e)
 {
 	const struct iso_process *p = id->process;
 	int r;
@@ -245,7 +259,7 @@ static int drop_privileges(const struct identity *id, int ruleset_fd, struct err
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, errno, "set no-new-privileges");
 	if (!p->no_new_privileges) {
-		r = put_up_fences(id, ruleset_fd, e);
+		r = put_up_fences(id, f, e);
 		if (r < 0)
 			return r;
 	}
@@ -298,21 +312,28 @@ int identity_exec(const struct identity *id, const char *path, struct err *e)
 {
 	const struct iso_process *p = id->process;
 	_cleanup_close_ int ruleset = -EBADF;
+	struct fences fences = {.helper.pid = -1};
 	bool cwd_entered = false;
 	int r;
 
+	if (id->bpf && id->bpf->wants_notify) {
+		r = notify_begin(id->notify, &fences.helper, e);
+		if (r < 0)
+			return r;
+	}
 	r = prepare(id, &cwd_entered, e);
 	if (r == 0)
 		r = landlock_prepare(&id->config->landlock, 3 + id->preserve, &ruleset, e);
 	if (r < 0)
 		return r;
+	fences.ruleset_fd = ruleset;
 	/* Said before the filter may forbid it: an end of the channel from here on is the exec. Whoever
 	 * gave the order may be gone; it was given. */
 	r = sync_send(id->tell_fd, SYNC_STARTED, 0, -1, e);
 	if (r < 0 && r != -EPIPE)
 		return r;
 	err_clear(e);
-	r = drop_privileges(id, ruleset, e);
+	r = drop_privileges(id, &fences, e);
 	if (r == 0 && !cwd_entered)
 		r = enter_cwd(p->cwd, e);
 	if (r == 0)
@@ -324,7 +345,7 @@ int identity_exec(const struct identity *id, const char *path, struct err *e)
 	self_undumpable();
 	(void)!prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	if (p->no_new_privileges) {
-		r = put_up_fences(id, ruleset, e);
+		r = put_up_fences(id, &fences, e);
 		if (r < 0)
 			return r;
 	}

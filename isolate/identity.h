@@ -10,6 +10,7 @@
 struct identity {
 	const struct iso_process *process;
 	const struct iso_bpf *bpf;       /* NULL: none */
+	const struct iso_notify *notify; /* of a filter that notifies */
 	const struct iso_config *config; /* the container's */
 	unsigned preserve;               /* descriptors 3..3+preserve-1 stay open */
 	bool keep_keyring;

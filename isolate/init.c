@@ -114,14 +114,16 @@ static bool needs_intermediate(const struct init_plan *plan)
 
 static int check_params(const struct iso_init_params *p, struct err *e)
 {
-	const int ours[] = {p->cgroup_fd, p->gate_fd, p->config->rootfs.fd};
+	const int ours[] = {p->cgroup_fd, p->gate_fd, p->config->rootfs.fd,
+			    p->notify ? p->notify->socket : -1,
+			    p->notify ? p->notify->message_fd : -1};
 	int r;
 
 	r = iso_config_check(p->config, p->process, e);
 	if (r < 0)
 		return r;
-	if (p->bpf && p->bpf->wants_notify)
-		return err_unsupported(e, "seccomp: SCMP_ACT_NOTIFY is not supported yet");
+	if (p->bpf && p->bpf->wants_notify && !p->notify)
+		return err_set(e, ERR_INTERNAL, EINVAL, "seccomp: nobody to be notified");
 	r = spawn_check_preserve(&p->stdio, ours, ARRAY_SIZE(ours), e);
 	for (size_t i = 0; r == 0 && i < p->config->n_mounts; i++)
 		r = spawn_check_preserve(&p->stdio, &p->config->mounts[i].source_fd, 1, e);
@@ -193,7 +195,9 @@ int iso_init_spawn(const struct iso_init_params *p, struct iso_init *ret, struct
 	r = spawn_process(&s, &i, e);
 	if (r < 0)
 		return r;
-	r = set_up_ids(&plan, &i, e);
+	r = p->notify ? p->notify->fill(p->notify->arg, i.pid, p->notify->message_fd, e) : 0;
+	if (r == 0)
+		r = set_up_ids(&plan, &i, e);
 	if (r < 0)
 		prefer_childs_error(&i, e);
 	else

@@ -278,6 +278,7 @@ static int await_and_exec(struct inside *in, int *fd, struct err *e)
 	struct identity id = {
 		.process = p->process,
 		.bpf = p->bpf,
+		.notify = p->notify,
 		.config = p->config,
 		.preserve = p->stdio.preserve,
 		.keep_keyring = p->keep_keyring,

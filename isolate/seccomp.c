@@ -223,8 +223,6 @@ static int full_action(uint32_t action, bool has_errno, uint32_t errno_ret, cons
 {
 	uint32_t kind = action & ACTION_MASK;
 
-	if (action == SCMP_ACT_NOTIFY)
-		return err_unsupported(e, "%s: SCMP_ACT_NOTIFY is not supported yet", where);
 	if (!has_errno) {
 		*ret = action;
 		return 0;
@@ -442,15 +440,47 @@ static int check_flags(const struct iso_seccomp *s, struct err *e)
 		known |= flag_words[i].value;
 	if (s->flags & ~known)
 		return err_invalid(e, "seccomp.flags: unknown bits %#" PRIx32, s->flags & ~known);
-	if (s->listener_path || s->listener_metadata)
-		return err_unsupported(e, "seccomp.listenerPath is not supported yet");
+	return 0;
+}
+
+bool seccomp_notifies(const struct iso_seccomp *s)
+{
+	for (size_t i = 0; i < s->n_rules; i++)
+		if (s->rules[i].action == SCMP_ACT_NOTIFY)
+			return true;
+	return false;
+}
+
+/* Nobody answers before the agent has the descriptor, and we need write(2) to get it there (notify.c). */
+static int check_notify(const struct iso_seccomp *s, struct err *e)
+{
+	if (s->default_action == SCMP_ACT_NOTIFY)
+		return err_unsupported(e,
+				       "seccomp.defaultAction: SCMP_ACT_NOTIFY would hand over the "
+				       "calls that start the process, before there is an agent");
+	for (size_t i = 0; i < s->n_rules; i++) {
+		if (s->rules[i].action != SCMP_ACT_NOTIFY)
+			continue;
+		for (char **name = s->rules[i].names; *name; name++)
+			if (STREQ(*name, "write"))
+				return err_unsupported(
+					e,
+					"seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY for 'write', which "
+					"we "
+					"need until the agent has the filter's descriptor",
+					i);
+	}
+	if (seccomp_notifies(s) && !s->listener_path) {
+		err_invalid(e, "seccomp: SCMP_ACT_NOTIFY, but nobody to be notified");
+		return err_hint(e, "name the agent's socket in linux.seccomp.listenerPath");
+	}
 	return 0;
 }
 
 int iso_seccomp_compile(const struct iso_seccomp *s, struct iso_bpf *ret, struct err *e)
 {
 	_cleanup_(seccomp_releasep) scmp_filter_ctx ctx = NULL;
-	struct iso_bpf bpf = {.flags = s->flags};
+	struct iso_bpf bpf = {.flags = s->flags, .wants_notify = seccomp_notifies(s)};
 	uint32_t default_action;
 	int r;
 
@@ -461,6 +491,8 @@ int iso_seccomp_compile(const struct iso_seccomp *s, struct iso_bpf *ret, struct
 	r = check_flags(s, e);
 	for (size_t i = 0; r == 0 && i < s->n_rules; i++)
 		r = check_rule(&s->rules[i], i, e);
+	if (r == 0)
+		r = check_notify(s, e);
 	if (r == 0)
 		r = check_circles(s, e);
 	if (r == 0)

@@ -133,6 +133,7 @@ static int container_create_host(struct sandbox *s, struct err *e)
 {
 	_cleanup_(iso_bpf_done) struct iso_bpf bpf = {0};
 	_cleanup_free_ struct iso_cgroup_mount *mounts = NULL;
+	_cleanup_(notify_done) struct notify notify = NOTIFY_NONE;
 	_cleanup_close_ int gate = -1;
 	struct iso_init init;
 	struct iso_init_params p = {
@@ -155,6 +156,9 @@ static int container_create_host(struct sandbox *s, struct err *e)
 		p.enter_groups = enter_groups;
 		p.enter_arg = s->cgroup;
 	}
+	r = notify_open(&notify, s, RT_CREATED, &bpf, &p.notify, e);
+	if (r < 0)
+		return r;
 	r = cgroup_mounts(s, &mounts, &p.n_cgroup_mounts, e);
 	if (r < 0)
 		return r;
@@ -208,6 +212,7 @@ static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pi
 			  int *ret_console, struct err *e)
 {
 	_cleanup_(iso_bpf_done) struct iso_bpf bpf = {0};
+	_cleanup_(notify_done) struct notify notify = NOTIFY_NONE;
 	struct iso_init init;
 	struct iso_exec_params p = {
 		.init_pidfd = s->pidfd,
@@ -223,6 +228,9 @@ static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pi
 	if (x < 0)
 		return x;
 	p.bpf = bpf.n > 0 ? &bpf : NULL;
+	x = notify_open(&notify, s, RT_RUNNING, &bpf, &p.notify, e);
+	if (x < 0)
+		return x;
 	x = sandbox_need_cgroup(s, e);
 	if (x < 0)
 		return x;

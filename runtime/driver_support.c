@@ -65,7 +65,7 @@
 #define NO_GUEST_IO                                                                            \
 	NO("a guest's files are read and written by a process of the host; resources.blockIO " \
 	   "limits it")
-#define NO_NOTIFY NO("handing system calls to an agent in user space is not done")
+#define NO_NOTIFY NO("the agent's socket is on the host, where a guest's kernel has no descriptors")
 
 const struct support_row support_table[] = {
 	BOTH("ociVersion", VIA("1.0.0 up to, not including, 2.0.0")),
@@ -226,10 +226,11 @@ const struct support_row support_table[] = {
 	ROW("linux.seccomp.architectures", YES, GUEST),
 	ROW("linux.seccomp.flags", YES, GUEST),
 	ROW("linux.seccomp.syscalls[]", YES, GUEST),
-	BOTH("linux.seccomp.listenerPath", NO_NOTIFY),
-	BOTH("linux.seccomp.listenerMetadata", NO_NOTIFY),
-	BOTH("linux.seccomp.defaultAction=SCMP_ACT_NOTIFY", NO_NOTIFY),
-	BOTH("linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY", NO_NOTIFY),
+	ROW("linux.seccomp.listenerPath", YES, NO_NOTIFY),
+	ROW("linux.seccomp.listenerMetadata", YES, NO_NOTIFY),
+	BOTH("linux.seccomp.defaultAction=SCMP_ACT_NOTIFY",
+	     NO("it would hand over the calls that start the process, before there is an agent")),
+	ROW("linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY", YES, NO_NOTIFY),
 	ROW("linux.rootfsPropagation", YES, MOOT("no mount of the host reaches into a guest")),
 	ROW("linux.maskedPaths", YES, GUEST),
 	ROW("linux.readonlyPaths", YES, GUEST),

@@ -54,6 +54,18 @@ int sandbox_run_hooks(struct sandbox *s, enum oci_hook_kind kind, enum rt_status
 /* Its seccomp filter, compiled or from the cache (s->config is loaded); n = 0 when it has none. */
 int sandbox_filter(struct sandbox *s, struct iso_bpf *ret, struct err *e);
 
+/* notify.c: the agent of its filter's notifications, for as long as a process of the sandbox is being made. */
+struct notify {
+	struct iso_notify iso;
+	struct sandbox *sandbox;
+	enum rt_status status; /* as the agent is told */
+};
+#define NOTIFY_NONE {.iso = {.socket = -1, .message_fd = -1}}
+/* Connect to it, if bpf notifies. *ret_iso is n's, or NULL. */
+int notify_open(struct notify *n, struct sandbox *s, enum rt_status status,
+		const struct iso_bpf *bpf, const struct iso_notify **ret_iso, struct err *e);
+void notify_done(struct notify *n);
+
 /* Nanoseconds since 1970. */
 int64_t now_unix_nsec(void);
 

@@ -48,6 +48,7 @@ isolate/jail.c              path    open      the old root, held while it is lef
 isolate/jail.c              path    fchdir    pivot_root(2) works on the current directory
 isolate/jail.c              path    mount     makes the jail's own mount namespace private
 isolate/mountfd.c           path    open      finds what is held again by its own path; device and inode are compared
+isolate/notify.c            exit    _exit     the helper that sends the descriptor of a filter
 isolate/mounts_classic.c    path    mount     kernels without the new mount calls; the target is named by descriptor
 isolate/namespace.c         path    open      namespaces by the operator's path or in /proc
 isolate/pivot.c             path    fchdir    pivot_root(2) works on the current directory

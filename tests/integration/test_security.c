@@ -477,7 +477,7 @@ static void filter_that_asks(void **state)
 				      "\"/tmp/s\", "
 				      "\"syscalls\": [{\"names\": [\"mkdir\"], \"action\": "
 				      "\"SCMP_ACT_NOTIFY\"}]}")),
-		       "linux.seccomp|not supported");
+		       "linux.seccomp.listenerPath|'/tmp/s'");
 }
 
 /* ---- regressions: propagation and signals -------------------------------------------------------------------- */

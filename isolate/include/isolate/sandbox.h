@@ -108,11 +108,21 @@ struct iso_stdio {
 	unsigned preserve; /* descriptors 3..3+preserve-1 stay open in it */
 };
 
+/* The agent of a filter that wants_notify: it gets the filter's descriptor, with the text in message_fd. */
+struct iso_notify {
+	int socket;     /* connected to the agent; borrowed */
+	int message_fd; /* a file; borrowed */
+	/* Called in the creator once the process exists: puts the text there. */
+	int (*fill)(void *arg, pid_t pid, int message_fd, struct err *e);
+	void *arg;
+};
+
 struct iso_init_params {
 	const struct iso_config *config;
 	const struct iso_process *process;
 	struct iso_stdio stdio;
 	const struct iso_bpf *bpf; /* compiled filter, NULL for none */
+	const struct iso_notify *notify; /* iff bpf->wants_notify */
 	const struct iso_cgroup_mount *cgroup_mounts;
 	size_t n_cgroup_mounts;
 	int cgroup_fd; /* v2 group to be born in, or -1 */
@@ -160,6 +170,7 @@ struct iso_exec_params {
 	const struct iso_process *process;
 	struct iso_stdio stdio;
 	const struct iso_bpf *bpf;
+	const struct iso_notify *notify; /* iff bpf->wants_notify */
 	int cgroup_fd; /* as in iso_init_params */
 	int (*enter_groups)(void *arg, struct err *e);
 	void *enter_arg;

@@ -50,6 +50,9 @@ struct rt_log_options {
 	unsigned max_files; /* with the current one; default 2 */
 };
 
+/* Connect to a Unix socket by its path, of any length. `what` names it in errors. Returns the descriptor, or -errno. */
+int rt_connect_socket(const char *path, const char *what, struct err *e);
+
 /* ---- life of a sandbox ---------------------------------------------------------------- */
 
 struct rt_create_request {
