@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sealed copy of ourselves (base/self.h). State is found, not remembered: whether we run from a
- * sealed copy is asked of /proc/self/exe, and the path of the original travels in INSULA_SELF. It
+ * sealed copy is asked of /proc/self/exe, and the path of the original travels in INSULA_SELF. That
  * stays in our environment, since there is no better place without a global; a workload never sees
  * it, as its environment comes from its configuration alone. The variable is believed only in a
  * sealed copy, so that nobody who merely sets it changes where helpers are looked for.
@@ -29,7 +29,6 @@
 #include "base/str.h"
 #include "self_internal.h"
 
-#define SELF_EXE   "/proc/self/exe"
 #define SELF_ENV   "INSULA_SELF"
 #define SELF_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -37,7 +36,7 @@
 #define MFD_EXEC 16u /* linux/memfd.h, since 6.3 */
 #endif
 
-static int open_self(struct err *e)
+int self_open_exe(struct err *e)
 {
 	int fd = open(SELF_EXE, O_RDONLY | O_CLOEXEC);
 
@@ -47,7 +46,7 @@ static int open_self(struct err *e)
 	return err_hint(e, "a procfs must be mounted on /proc");
 }
 
-static bool is_sealed(int fd)
+bool self_is_sealed(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 
@@ -71,12 +70,12 @@ static int read_self_link(char **ret, struct err *e)
 
 int self_original_path(char **ret, struct err *e)
 {
-	_cleanup_close_ int fd = open_self(e);
+	_cleanup_close_ int fd = self_open_exe(e);
 	const char *path;
 
 	if (fd < 0)
 		return fd;
-	if (!is_sealed(fd))
+	if (!self_is_sealed(fd))
 		return read_self_link(ret, e);
 	path = getenv(SELF_ENV);
 	if (!path || path[0] != '/')
@@ -137,6 +136,17 @@ static int copy_loaded(int from, int to, struct err *e)
 	return 0;
 }
 
+int self_empty_sealed(struct err *e)
+{
+	_cleanup_close_ int fd = new_memfd(e);
+
+	if (fd < 0)
+		return fd;
+	if (fcntl(fd, F_ADD_SEALS, SELF_SEALS) < 0)
+		return err_sys(e, errno, "seal an empty file");
+	return TAKE_FD(fd);
+}
+
 static int seal_copy(int from, struct err *e)
 {
 	_cleanup_close_ int fd = new_memfd(e);
@@ -149,7 +159,7 @@ static int seal_copy(int from, struct err *e)
 		return r;
 	if (fcntl(fd, F_ADD_SEALS, SELF_SEALS) < 0)
 		return err_sys(e, errno, "seal the copy");
-	if (!is_sealed(fd)) /* or we would copy and execute for ever */
+	if (!self_is_sealed(fd)) /* or we would copy and execute for ever */
 		return err_set(e, ERR_SYSTEM, EPERM, "seal the copy: the seals do not show");
 	return TAKE_FD(fd);
 }
@@ -163,16 +173,31 @@ static void restore_name(void)
 		prctl(PR_SET_NAME, slash + 1, 0, 0, 0);
 }
 
+/* Whoever may not exchange the link does it in the sandbox's user namespace, or cannot enter one. */
+static bool seal_in_place(void)
+{
+	struct self_link link;
+	int r;
+
+	if (!self_can_exchange_link() || self_link_prepare(&link, NULL) < 0)
+		return false;
+	r = self_leave_file();
+	if (r == 0)
+		r = self_link_exchange(&link, NULL);
+	fd_close(link.fd);
+	return r == 0 || r == -EPERM;
+}
+
 int self_seal(char **argv, struct err *e)
 {
-	_cleanup_close_ int self = open_self(e), copy = -EBADF;
+	_cleanup_close_ int self = self_open_exe(e), copy = -EBADF;
 	_cleanup_free_ char *path = NULL, *assignment = NULL;
 	_cleanup_strv_ char **env = NULL;
 	int r;
 
 	if (self < 0)
 		return err_wrap(e, "run from a sealed copy");
-	if (is_sealed(self)) {
+	if (self_is_sealed(self)) {
 		restore_name();
 		return 0;
 	}
@@ -182,6 +207,8 @@ int self_seal(char **argv, struct err *e)
 	if (str_printf(&assignment, SELF_ENV "=%s", path) < 0 || strv_copy(environ, &env) < 0 ||
 	    strv_env_set(&env, assignment) < 0)
 		return err_nomem(e);
+	if (seal_in_place())
+		return setenv(SELF_ENV, path, 1) < 0 ? err_nomem(e) : 0;
 	copy = seal_copy(self, e);
 	if (copy < 0)
 		return err_wrap(e, "run from a sealed copy");

@@ -60,6 +60,27 @@ static int failure_status(const struct err *e)
 	return 1;
 }
 
+/* -EBUSY: a program without self_seal(), as a test's. */
+static int exchange_link(struct self_link *link, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int r = self_link_exchange(link, &why);
+
+	if (r == 0 || r == -EBUSY)
+		return 0;
+	*e = why;
+	return r;
+}
+
+/* In a new user namespace, where nobody else is yet. */
+static int leave_program(struct err *e)
+{
+	struct self_link link;
+	int r = self_link_prepare(&link, e);
+
+	return r < 0 ? r : exchange_link(&link, e);
+}
+
 static _Noreturn void child_main(const struct spawn *s, int fd)
 {
 	struct err e = ERR_INIT;
@@ -71,7 +92,8 @@ static _Noreturn void child_main(const struct spawn *s, int fd)
 	if (!s->keep_dumpable)
 		self_undumpable();
 	(void)!setsid();
-	s->child(s->arg, &fd, &e);
+	if (!(s->flags & CLONE_NEWUSER) || leave_program(&e) == 0)
+		s->child(s->arg, &fd, &e);
 	sync_send_error(fd, &e);
 	_exit(failure_status(&e));
 }
@@ -80,13 +102,19 @@ static _Noreturn void intermediate_main(const struct spawn *s, int fd)
 {
 	_cleanup_close_ int pidfd = -EBADF;
 	struct err e = ERR_INIT;
+	struct self_link link;
 	pid_t pid;
 	int r;
 
 	proc_reset_signals();
 	(void)!prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	self_undumpable();
-	r = s->join(s->arg, &e);
+	/* Prepared here, as /proc may be the sandbox's afterwards; nobody there sees us before the clone. */
+	r = self_link_prepare(&link, &e);
+	if (r == 0)
+		r = s->join(s->arg, &e);
+	if (r == 0)
+		r = exchange_link(&link, &e);
 	if (r < 0)
 		goto fail;
 	/* setns() to a user namespace changed our credentials, and dumpable with them. */

@@ -6,9 +6,14 @@
 #include "check.h"
 
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -32,18 +37,68 @@ static int try_to_write(void)
 	return 0;
 }
 
-static int sealed_main(char **argv)
+/* How many of our mappings are of the program's file. */
+static int mappings_of(const char *program)
+{
+	_cleanup_free_ char *maps = NULL;
+	int n = 0;
+
+	if (path_read_file_at(AT_FDCWD, "/proc/self/maps", 1 << 20, &maps, NULL, NULL) < 0)
+		return -1;
+	for (const char *at = maps; (at = strstr(at, program)); at++)
+		n++;
+	return n;
+}
+
+/* As an ordinary user, whose link can be exchanged only in a user namespace of his. */
+static int exchange_in_user_namespace(struct err *e)
+{
+	struct self_link link;
+	int r = unshare(CLONE_NEWUSER) < 0 ? -errno : self_link_prepare(&link, e);
+
+	return r < 0 ? r : self_link_exchange(&link, e);
+}
+
+/* A kernel without CONFIG_CHECKPOINT_RESTORE, as far as prctl(2) shows. */
+static int refuse_exchange(void)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_MM, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = ARRAY_SIZE(f), .filter = f};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
+}
+
+static int sealed_main(char **argv, bool user)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct err e = ERR_INIT;
 	char name[32] = "", link[PATH_MAX] = "";
 
+	if (user && !getenv("INSULA_SELF") && setresuid(65534, 65534, 65534) < 0)
+		return 2;
+	if (STREQ(argv[1], "--seal-copy") && refuse_exchange() < 0)
+		return 7;
 	if (self_seal(argv, &e) < 0) {
+		printf("failed: %s (%s)\n", e.text, e.hint);
+		return 0;
+	}
+	if (user && exchange_in_user_namespace(&e) < 0) {
 		printf("failed: %s (%s)\n", e.text, e.hint);
 		return 0;
 	}
 	if (self_seal(argv, &e) < 0) /* twice is once */
 		return 3;
+	if (mappings_of(getenv("INSULA_SELF")) != 0)
+		return 6;
 	prctl(PR_GET_NAME, name);
 	if (readlink("/proc/self/exe", link, sizeof(link) - 1) < 0)
 		return 4;
@@ -60,9 +115,9 @@ static int sealed_main(char **argv)
 
 /* ---- the tests ---- */
 
-static char *run_sealed(const char *program, int status_wanted)
+static char *run_sealed_as(const char *program, const char *how, int status_wanted)
 {
-	char *argv[] = {(char *)program, (char *)"--seal", (char *)"an argument", NULL};
+	char *argv[] = {(char *)program, (char *)how, (char *)"an argument", NULL};
 	struct proc_fd_map map;
 	struct proc_spawn s = {.argv = argv, .fds = &map, .n_fds = 1, .cgroup_fd = -1};
 	struct err e = ERR_INIT;
@@ -81,6 +136,11 @@ static char *run_sealed(const char *program, int status_wanted)
 	return text;
 }
 
+static char *run_sealed(const char *program, int status_wanted)
+{
+	return run_sealed_as(program, "--seal", status_wanted);
+}
+
 static void check_output(const char *text, const char *program)
 {
 	char *dir = strdup(program), *want = NULL;
@@ -88,7 +148,7 @@ static void check_output(const char *text, const char *program)
 	*strrchr(dir, '/') = '\0';
 	assert_has(text, "exe memfd\n");
 	assert_true(strstr(text, "write -26\n") || strstr(text, "write -1\n")); /* ETXTBSY, EPERM */
-	assert_has(text, "args --seal an argument\n");
+	assert_has(text, " an argument\n");
 	str_printf(&want, "name %.15s\n", strrchr(program, '/') + 1);
 	assert_has(text, want);
 	free(want);
@@ -107,6 +167,26 @@ static void runs_from_a_sealed_copy(void **state)
 	(void)state;
 	setenv("KEPT", "yes", 1);
 	text = run_sealed(own_path, 0);
+	check_output(text, own_path);
+}
+
+static void an_ordinary_user_in_a_user_namespace(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	setenv("KEPT", "yes", 1);
+	text = run_sealed_as(own_path, "--seal-user", 0);
+	check_output(text, own_path);
+}
+
+static void where_the_kernel_cannot_a_copy_is_executed(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+
+	(void)state;
+	setenv("KEPT", "yes", 1);
+	text = run_sealed_as(own_path, "--seal-copy", 0);
 	check_output(text, own_path);
 }
 
@@ -187,14 +267,16 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(runs_from_a_sealed_copy),
+		cmocka_unit_test(an_ordinary_user_in_a_user_namespace),
+		cmocka_unit_test(where_the_kernel_cannot_a_copy_is_executed),
 		cmocka_unit_test(lying_environment_is_replaced),
 		cmocka_unit_test(program_on_tmpfs_is_not_taken_for_sealed),
 		cmocka_unit_test(missing_proc_is_told),
 		cmocka_unit_test(not_dumpable),
 	};
 
-	if (argc == 3 && STREQ(argv[1], "--seal"))
-		return sealed_main(argv);
+	if (argc == 3 && str_has_prefix(argv[1], "--seal"))
+		return sealed_main(argv, STREQ(argv[1], "--seal-user"));
 	if (readlink("/proc/self/exe", own_path, sizeof(own_path) - 1) < 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
