@@ -248,6 +248,9 @@ static int mount_overlay(const struct iso_rootfs *r, struct overlay *o, int dir_
 	}
 	if (e)
 		*e = first;
+	if (r->upper && first.errnum == EINVAL)
+		err_hint(e, "layers cannot be on an overlay or a network file system; use a store "
+			    "on a disk (--store DIR)");
 	return err_wrap(e, "overlay over %zu layers", o->n);
 }
 

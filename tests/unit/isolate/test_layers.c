@@ -229,6 +229,38 @@ static void hiding_on_disk(void)
 	CHECK(access("kept/file", F_OK) < 0);
 }
 
+/* A store on a file system that cannot be changed by an overlay is told with the way out. */
+static void upper_on_overlay(void)
+{
+	char path[96], upper[96], options[512], *layers[] = {strdup(on("low")), NULL};
+	struct iso_rootfs r = {.kind = ISO_ROOTFS_LAYERS,
+			       .fd = -1,
+			       .path = path,
+			       .layers = layers,
+			       .upper = upper};
+	struct err err_ = ERR_INIT;
+	int fd;
+
+	make_dir("low");
+	make_dir("up");
+	make_dir("work");
+	CHECK(mkdir("at", 0755) == 0 && mkdir("root", 0755) == 0);
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", on("low"),
+		 on("up"), on("work"));
+	CHECK(mount("o", "at", "overlay", 0, options) == 0);
+	CHECK(mkdir("at/diff", 0755) == 0 && mkdir("at/work", 0755) == 0);
+	snprintf(path, sizeof(path), "%s/root", scratch);
+	snprintf(upper, sizeof(upper), "%s/at", scratch);
+	CHECK(iso_rootfs_mount(&r, &fd, NULL, &err_) == -EINVAL);
+	CHECK_TEXT(err_.hint, "--store");
+}
+
+static void test_upper_on_overlay(void **state)
+{
+	(void)state;
+	on_disk(upper_on_overlay, 0);
+}
+
 BOTH(test_hiding_on_tmpfs, hiding_on_tmpfs)
 BOTH(test_hiding_on_disk, hiding_on_disk)
 
@@ -296,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_throwaway_within_in_user_namespace),
 		cmocka_unit_test(test_throwaway_elsewhere),
 		cmocka_unit_test(test_throwaway_elsewhere_in_user_namespace),
+		cmocka_unit_test(test_upper_on_overlay),
 		cmocka_unit_test(test_hiding_on_tmpfs),
 		cmocka_unit_test(test_hiding_on_tmpfs_in_user_namespace),
 		cmocka_unit_test(test_hiding_on_disk),
