@@ -31,6 +31,7 @@ struct making {
 	const struct cg_hier *hier;
 	const char *path;          /* of the group, for errors */
 	unsigned wanted, required; /* v2 controllers */
+	bool adopt;                /* processes may be in it already */
 	struct cg_dir *dir;        /* the result */
 };
 
@@ -182,6 +183,8 @@ static int take_existing(const struct making *m, int parent, const char *leaf, s
 
 	if (fd < 0)
 		return fd;
+	if (m->adopt)
+		return 0;
 	r = cg_pids_below(fd, &pids, e);
 	free(pids.pids);
 	if (r < 0)
@@ -375,7 +378,7 @@ static void undo_made(const struct cgroup *g)
 		cg_dir_undo(g->dirs[i].hier, g->path, g->dirs[i].made_len);
 }
 
-static int make_all(struct cgroup *g, unsigned needs, struct err *e)
+static int make_all(struct cgroup *g, unsigned needs, bool adopt, struct err *e)
 {
 	struct cg_host *h = g->host;
 	unsigned v1_has = v1_controllers(h);
@@ -388,6 +391,7 @@ static int make_all(struct cgroup *g, unsigned needs, struct err *e)
 			.path = g->path,
 			.required = needs & ~v1_has,
 			.wanted = (usual | (needs & ~v1_has)) & h->hier[i].controllers,
+			.adopt = adopt,
 			.dir = d,
 		};
 		int r;
@@ -419,15 +423,15 @@ static int check_needs(const struct cgroup *g, unsigned needs, struct err *e)
 	return 0;
 }
 
-static int try_create(struct cg_host *h, const char *path, unsigned needs, struct cgroup **ret,
-		      struct err *e)
+static int try_create(struct cg_host *h, const char *path, unsigned needs, bool adopt,
+		      struct cgroup **ret, struct err *e)
 {
 	_cleanup_(cg_freep) struct cgroup *g = NULL;
 	int r = cg_group_new(h, path, &g, e);
 
 	if (r < 0)
 		return r;
-	r = make_all(g, needs, e);
+	r = make_all(g, needs, adopt, e);
 	if (r == 0)
 		r = check_needs(g, needs, e);
 	if (r < 0) {
@@ -438,8 +442,8 @@ static int try_create(struct cg_host *h, const char *path, unsigned needs, struc
 	return 0;
 }
 
-int cg_create(struct cg_host *h, const char *path, const struct cg_limits *l, struct cgroup **ret,
-	      struct err *e)
+static int create(struct cg_host *h, const char *path, const struct cg_limits *l, bool adopt,
+		  struct cgroup **ret, struct err *e)
 {
 	unsigned needs = cg_limits_needs(l);
 	int r = cg_path_check(path, e);
@@ -449,11 +453,28 @@ int cg_create(struct cg_host *h, const char *path, const struct cg_limits *l, st
 	if (r == 0) {
 		r = -ENOENT;
 		for (int i = 0; r == -ENOENT && i < CREATE_ATTEMPTS; i++)
-			r = try_create(h, path, needs, ret, e);
+			r = try_create(h, path, needs, adopt, ret, e);
 	}
 	if (r < 0)
-		err_wrap(e, "create cgroup '%s'", path);
+		err_wrap(e, "%s cgroup '%s'", adopt ? "use" : "create", path);
 	return r;
+}
+
+int cg_create(struct cg_host *h, const char *path, const struct cg_limits *l, struct cgroup **ret,
+	      struct err *e)
+{
+	return create(h, path, l, false, ret, e);
+}
+
+int cg_adopt(struct cg_host *h, const char *path, const struct cg_limits *l, struct cgroup **ret,
+	     struct err *e)
+{
+	return create(h, path, l, true, ret, e);
+}
+
+int cg_new_null(struct cg_host *h, struct cgroup **ret, struct err *e)
+{
+	return cg_group_new(h, "", ret, e);
 }
 
 int cg_open(struct cg_host *h, const char *path, struct cgroup **ret, struct err *e)

@@ -121,6 +121,31 @@ static int check_ranges(const struct cg_limits *l, struct err *e)
 	return 0;
 }
 
+const char *cg_limits_first(const struct cg_limits *l)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(range_table); i++) {
+		int64_t v;
+
+		memcpy(&v, (const char *)l + range_table[i].offset, sizeof(v));
+		if (v != CG_UNSET && !(range_table[i].unlimited && v == CG_MAX))
+			return range_table[i].name;
+	}
+	if (l->cpuset_cpus || l->cpuset_mems)
+		return "cpuset";
+	for (size_t i = 0; i < CG_IO_COUNT; i++)
+		if (l->n_io_max[i])
+			return "block I/O limit";
+	if (l->n_io_weights)
+		return "block I/O weight";
+	if (l->n_pages)
+		return "huge page limit";
+	if (l->n_rdma)
+		return "rdma limit";
+	if (l->n_net_priorities)
+		return "network priority";
+	return l->n_unified ? "unified" : NULL;
+}
+
 static int check_memory(const struct cg_limits *l, struct err *e)
 {
 	int64_t memory = l->memory_bytes, swap = l->memory_swap_bytes;

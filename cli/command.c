@@ -79,6 +79,21 @@ static int open_log(struct cli *cli, struct log_sink *sink, struct err *e)
 	return 0;
 }
 
+static int pick_cgroup_manager(struct cli *cli, struct err *e)
+{
+	const char *name = cli->global.cgroup_manager;
+	int r = 0;
+
+	if (cli->global.systemd_cgroup)
+		cli->ctx.cgroup_manager = RT_CGROUP_SYSTEMD;
+	if (!name)
+		return 0;
+	r = rt_cgroup_manager_parse(name, &cli->ctx.cgroup_manager, e);
+	if (r == 0 && cli->global.systemd_cgroup && cli->ctx.cgroup_manager != RT_CGROUP_SYSTEMD)
+		return err_invalid(e, "--systemd-cgroup with --cgroup-manager %s", name);
+	return r < 0 ? err_wrap(e, "--cgroup-manager") : 0;
+}
+
 static int run_command(struct cli *cli, const struct log_sink *sink, int argc, char **argv,
 		       struct err *e)
 {
@@ -99,8 +114,9 @@ static int run_command(struct cli *cli, const struct log_sink *sink, int argc, c
 			return r;
 	}
 	cli->ctx.log = *sink;
-	cli->ctx.systemd_cgroup = cli->global.systemd_cgroup;
-	r = c->run(cli, argc, argv, e);
+	r = pick_cgroup_manager(cli, e);
+	if (r == 0)
+		r = c->run(cli, argc, argv, e);
 	if (!c->no_runtime)
 		rt_ctx_done(&cli->ctx);
 	if (r == -ECANCELED && (!e->kind)) {

@@ -24,7 +24,7 @@ struct command {
 
 /* Options in front of the command's name. */
 struct cli_global {
-	const char *root, *log, *log_format, *rootless, *isolation, *store;
+	const char *root, *log, *log_format, *rootless, *isolation, *store, *cgroup_manager;
 	bool debug, systemd_cgroup, version, man, completion;
 };
 

@@ -26,7 +26,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "creation.h"
+#include "cgroup_manager.h"
 #include "run_files.h"
 #include "sandbox.h"
 #include "state_internal.h"
@@ -68,12 +68,8 @@ static void undo_cgroup(void *arg)
 {
 	struct creation *c = arg;
 	struct err failure = ERR_INIT;
-	struct cg_host *host;
-	const char *path = c->s->state.cgroup_path;
 
-	if (!c->dir_made || path[0] == '\0' || rt_cgroups(c->ctx, &host, NULL) < 0)
-		return;
-	if (cg_remove(host, path, true, &failure) < 0)
+	if (c->dir_made && sandbox_remove_group(c->s, c->s->state.cgroup_path, &failure) < 0)
 		log_error_value(&c->ctx->log, &failure);
 }
 
@@ -163,12 +159,14 @@ static int step_rootfs(struct creation *c, struct err *e)
 
 static int step_cgroup(struct creation *c, struct err *e)
 {
+	const struct cgroup_manager *m = cgroup_manager_of(c->ctx);
 	struct sandbox *s = c->s;
-	struct cg_host *host;
-	int r = rt_cgroups(c->ctx, &host, e);
+	int r;
 
-	if (r == 0)
-		r = cg_create(host, s->state.cgroup_path, &s->plan.limits, &s->cgroup, e);
+	/* A scope is looked at before it is stopped; a directory that we could not make is another's. */
+	if (s->state.scope)
+		undo_push(&s->undo, undo_cgroup, c);
+	r = m->make(c, e);
 	if (r < 0)
 		return err_wrap(e, "cgroup");
 	if (cg_is_null(s->cgroup)) {
@@ -176,7 +174,10 @@ static int step_cgroup(struct creation *c, struct err *e)
 		s->state.cgroup_path[0] = '\0';
 		return 0;
 	}
-	undo_push(&s->undo, undo_cgroup, c);
+	if (!s->state.scope)
+		undo_push(&s->undo, undo_cgroup, c);
+	if (m->settle)
+		return 0;
 	r = cg_set_limits(s->cgroup, &s->plan.limits, e);
 	return r < 0 ? err_wrap(e, "cgroup '%s'", s->state.cgroup_path) : 0;
 }
@@ -188,6 +189,8 @@ static int step_host(struct creation *c, struct err *e)
 
 	undo_push(&s->undo, undo_host, c);
 	r = s->driver->create_host(s, e);
+	if (r == 0 && cgroup_manager_of(c->ctx)->settle)
+		r = cgroup_manager_of(c->ctx)->settle(c, e);
 	if (r < 0)
 		return r;
 	return sandbox_save(s, RT_CREATING, e);
@@ -299,6 +302,7 @@ int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **
 		return err_nomem(e);
 	}
 	x = run_steps(&c, e);
+	free(c.slice);
 	if (x == 0) {
 		sandbox_unlock(c.s);
 		undo_forget(&c.s->undo);

@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "creation.h"
+#include "cgroup_manager.h"
 #include "oci_parse.h"
 #include "sandbox.h"
 #include "state_internal.h"
@@ -120,11 +120,6 @@ int creation_load(struct creation *c, struct err *e)
 	const char *driver;
 	int x;
 
-	if (c->ctx->systemd_cgroup) {
-		json_free(TAKE_PTR(r->document));
-		err_unsupported(e, "cgroup manager 'systemd'");
-		return err_hint(e, "use the cgroupfs manager (without --systemd-cgroup)");
-	}
 	x = state_check_id(r->id, e);
 	if (x < 0) {
 		json_free(TAKE_PTR(r->document));
@@ -152,15 +147,9 @@ int creation_load(struct creation *c, struct err *e)
 int creation_plan(struct creation *c, struct err *e)
 {
 	struct sandbox *s = c->s;
-	struct cg_host *host;
 	int r = s->driver->plan(s, e);
 
 	if (r == 0)
 		r = cg_limits_check(&s->plan.limits, e);
-	if (r == 0)
-		r = rt_cgroups(c->ctx, &host, e);
-	if (r < 0)
-		return r;
-	return cg_path_resolve(host, s->config.cgroups_path, CGROUP_PREFIX, c->request->id,
-			       &s->state.cgroup_path, e);
+	return r < 0 ? r : cgroup_manager_of(c->ctx)->plan(c, e);
 }

@@ -18,6 +18,7 @@ struct creation {
 	bool dir_made;    /* the state directory exists and was ours when we last held its lock */
 	bool hooks_began; /* so poststop hooks are owed */
 	bool pid_file_made;
+	char *slice; /* owned; where systemd puts the scope */
 };
 
 /* Look at everything that can be judged without making anything: id, configuration, driver,

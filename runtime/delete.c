@@ -20,7 +20,7 @@
 #include "base/fault.h"
 #include "base/path.h"
 #include "base/proc.h"
-#include "creation.h"
+#include "cgroup_manager.h"
 #include "monitor.h"
 #include "sandbox.h"
 #include "state_internal.h"
@@ -127,12 +127,10 @@ static int remove_cgroup(struct sandbox *s, struct err *e)
 	struct cg_host *host;
 	int r;
 
-	if (path && path[0] == '\0')
-		return 0;
-	r = rt_cgroups(s->ctx, &host, e);
-	if (r < 0)
-		return r;
 	if (!path) {
+		r = rt_cgroups(s->ctx, &host, e);
+		if (r < 0)
+			return r;
 		/* The state is unreadable. The one path that can only be this sandbox's is the
 		 * default one. */
 		if (cg_path_resolve(host, NULL, CGROUP_PREFIX, s->dir.id, &fallback, NULL) < 0)
@@ -141,7 +139,7 @@ static int remove_cgroup(struct sandbox *s, struct err *e)
 	}
 	cg_free(s->cgroup);
 	s->cgroup = NULL;
-	return cg_remove(host, path, true, e);
+	return sandbox_remove_group(s, path, e);
 }
 
 /* Parsing a large configuration again costs as much as all the rest of a delete, and few have such

@@ -22,6 +22,7 @@
 #include "caller.h"
 #include "isolate/sandbox.h"
 #include "sandbox.h"
+#include "systemd_client.h"
 
 /* ---- the view that isolate/ works on ---------------------------------------------------- */
 
@@ -159,6 +160,11 @@ static int container_create_host(struct sandbox *s, struct err *e)
 	r = notify_open(&notify, s, RT_CREATED, &bpf, &p.notify, e);
 	if (r < 0)
 		return r;
+	if (scope_moves(s)) {
+		p.cgroup_fd = -1;
+		p.enter_groups = scope_enter;
+		p.enter_arg = s;
+	}
 	r = cgroup_mounts(s, &mounts, &p.n_cgroup_mounts, e);
 	if (r < 0)
 		return r;
@@ -239,7 +245,16 @@ static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pi
 		p.enter_groups = enter_groups;
 		p.enter_arg = s->cgroup;
 	}
+	if (scope_moves(s)) {
+		x = scope_stand_by(s, e);
+		if (x < 0)
+			return x;
+		p.cgroup_fd = -1;
+		p.enter_groups = scope_enter;
+		p.enter_arg = s;
+	}
 	x = iso_exec_spawn(&p, &init, e);
+	scope_leave(s);
 	if (x < 0)
 		return x;
 	*ret_pid = init.pid;

@@ -169,7 +169,7 @@ const struct support_row support_table[] = {
 	/* ---- linux: control groups */
 	BOTH("linux.cgroupsPath",
 	     VIA("absolute: below the root of the hierarchies; relative: below "
-		 "our own group's parent. The systemd manager is not done")),
+		 "our own group's parent. With the systemd manager slice:prefix:name")),
 	ROW("linux.resources.devices[]", YES, GUEST),
 	ROW("linux.resources.memory.limit", YES,
 	    VIA("is the guest's memory; the host's limit adds the engine's own need")),

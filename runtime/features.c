@@ -82,8 +82,8 @@ static struct json *cgroup(void)
 
 	if (!o || json_set(o, "v1", json_new_bool(true)) < 0 ||
 	    json_set(o, "v2", json_new_bool(true)) < 0 ||
-	    json_set(o, "systemd", json_new_bool(false)) < 0 ||
-	    json_set(o, "systemdUser", json_new_bool(false)) < 0 ||
+	    json_set(o, "systemd", json_new_bool(true)) < 0 ||
+	    json_set(o, "systemdUser", json_new_bool(true)) < 0 ||
 	    json_set(o, "rdma", json_new_bool(support_by_any("linux.resources.rdma"))) < 0)
 		return NULL;
 	return TAKE_PTR(o);

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "sandbox.h"
 #include "state_internal.h"
+#include "systemd_client.h"
 
 /* A process that got SIGKILL ends at once, unless the kernel keeps it in an uninterruptible wait. */
 #define KILL_WAIT_MSEC 10000
@@ -37,7 +38,7 @@ struct sandbox *sandbox_new(struct rt_ctx *ctx)
 		return NULL;
 	s->ctx = ctx;
 	s->dir.rootfd = s->dir.fd = -1;
-	s->pidfd = s->sync_fd = s->console_fd = -1;
+	s->pidfd = s->sync_fd = s->console_fd = s->scope.fd = -1;
 	s->io = (struct rt_io){.fds = {-1, -1, -1}, .console_socket = -1};
 	s->config.isolation.rootfs.fd = -1;
 	state_init(&s->state);
@@ -52,6 +53,7 @@ void rt_close(struct sandbox *s)
 		return;
 	if (s->driver)
 		s->driver->close(s);
+	scope_leave(s);
 	cg_free(s->cgroup);
 	fd_close(s->pidfd);
 	fd_close(s->sync_fd);

@@ -54,6 +54,7 @@ void state_done(struct state *s)
 	free(s->bundle);
 	free(s->driver);
 	free(s->cgroup_path);
+	free(s->scope);
 	free(s->rootfs);
 	free(s->version);
 	free(s->owner);

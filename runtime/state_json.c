@@ -46,6 +46,7 @@ static const struct json_field state_fields[] = {
 	{"bundle", json_read_string, F(bundle), true, -1},
 	{"driver", json_read_string, F(driver), true, -1},
 	{"cgroup", json_read_string, F(cgroup_path), true, -1},
+	{"scope", json_read_string, F(scope), false, -1},
 	{"rootfs", json_read_string, F(rootfs), false, -1},
 	{"ociVersion", json_read_string, F(version), true, -1},
 	{"owner", json_read_string, F(owner), false, -1},
@@ -136,10 +137,11 @@ static int fill_file(struct json *o, const struct state *s)
 	    set_string(o, "id", s->id) < 0 || set_string(o, "bundle", s->bundle) < 0 ||
 	    set_string(o, "driver", s->driver) < 0 ||
 	    set_string(o, "cgroup", s->cgroup_path ? s->cgroup_path : "") < 0 ||
-	    set_string(o, "rootfs", s->rootfs) < 0 || set_string(o, "ociVersion", s->version) < 0 ||
-	    set_string(o, "owner", s->owner) < 0 || set_string(o, "command", s->command) < 0 ||
-	    set_string(o, "name", s->name) < 0 || set_string(o, "image", s->image) < 0 ||
-	    set_string(o, "imageId", s->image_id) < 0 || set_string(o, "storage", s->storage) < 0 ||
+	    set_string(o, "scope", s->scope) < 0 || set_string(o, "rootfs", s->rootfs) < 0 ||
+	    set_string(o, "ociVersion", s->version) < 0 || set_string(o, "owner", s->owner) < 0 ||
+	    set_string(o, "command", s->command) < 0 || set_string(o, "name", s->name) < 0 ||
+	    set_string(o, "image", s->image) < 0 || set_string(o, "imageId", s->image_id) < 0 ||
+	    set_string(o, "storage", s->storage) < 0 ||
 	    set_string(o, "stopSignal", s->stop_signal) < 0 ||
 	    set_string(o, "logDriver", s->log_driver) < 0 ||
 	    set_string(o, "logError", s->log_error) < 0)

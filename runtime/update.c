@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "oci_parse.h"
 #include "sandbox.h"
+#include "systemd_client.h"
 
 /* The support table speaks of whole configurations. */
 static int check_support(const struct sandbox *s, const struct json *resources, struct err *e)
@@ -59,6 +60,8 @@ static int apply(struct sandbox *s, const struct json *resources, struct err *e)
 		r = cg_limits_check(&limits, e);
 	if (r == 0)
 		r = s->driver->update(s, &limits, e);
+	if (r == 0 && s->state.scope)
+		r = scope_update(s, &limits, e);
 	cg_limits_done(&limits);
 	return r;
 }

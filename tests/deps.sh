@@ -6,7 +6,7 @@ set -eu
 list() {
 	case $1 in
 	build) echo gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libcgroup-dev libjson-c-dev nettle-dev \
-		libisal-dev libzstd-dev linux-libc-dev ca-certificates ;;
+		libisal-dev libzstd-dev libsystemd-dev linux-libc-dev ca-certificates ;;
 	# the engine, the file server, the guest kernel's unpacking and its modules' order; user namespaces of ordinary users
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod uidmap ;;
 	test) echo libcmocka-dev acpica-tools busybox-static cpio xz-utils zstd umoci skopeo libarchive-tools clang clang-format libclang-rt-14-dev llvm ;;
@@ -15,6 +15,8 @@ list() {
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
 	bench) echo crun runc bubblewrap podman ;;
+	# the Debian of tests/lab/systemd
+	systemd) echo mmdebstrap ;;
 	# who runs the hostile program beside us (tests/hostile/compare)
 	rivals) echo bubblewrap podman firejail crun uidmap ;;
 	*) echo "deps.sh: unknown group '$1'" >&2; exit 1 ;;

@@ -238,6 +238,8 @@ FNR == 2 && $0 !~ /^\/\*/ {
 		finding("library", "libisal is for images/inflate_gzip.c alone: only insula-layer links it")
 	if (includes("zstd\\.h") && FILENAME != "images/inflate_zstd.c")
 		finding("library", "libzstd is for images/inflate_zstd.c alone: only insula-layer links it")
+	if (includes("systemd/") && FILENAME !~ /^runtime\/systemd_(bus|message)\.[ch]$/)
+		finding("library", "libsystemd is for runtime/systemd_bus.*, systemd_message.* alone: only insula-systemd links it")
 	if (includes("curl/"))
 		finding("library", "nothing links libcurl: a program that speaks to a registry is a process of its own")
 

@@ -48,6 +48,13 @@ int cg_path_resolve(const struct cg_host *h, const char *wanted, const char *pre
 int cg_create(struct cg_host *h, const char *path, const struct cg_limits *l, struct cgroup **ret,
 	      struct err *e);
 
+/* The same for a group that somebody made for us, with whatever processes are in it already (systemd); in hierarchies where it
+ * is missing it is made. */
+int cg_adopt(struct cg_host *h, const char *path, const struct cg_limits *l, struct cgroup **ret,
+	     struct err *e);
+/* The group of what has none: cg_is_null(). */
+int cg_new_null(struct cg_host *h, struct cgroup **ret, struct err *e);
+
 /* Note on cg_create(): `l` says which controllers the group must have; its values are set by
  * cg_set_limits() afterwards. NULL: none. */
 

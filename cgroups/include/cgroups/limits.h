@@ -100,6 +100,9 @@ void cg_limits_done(struct cg_limits *l);
 /* Ranges and combinations, without a kernel. */
 int cg_limits_check(const struct cg_limits *l, struct err *e);
 
+/* The name of a limit that is set, device rules aside; NULL: none is. */
+const char *cg_limits_first(const struct cg_limits *l);
+
 /* --cpus: microcpus to quota and period: period max(10 ms, 1 ms / cpus), at most 1 s, since the
  * kernel refuses quotas under 1 ms. 100 ms is used where it serves. */
 void cg_limits_set_cpus(struct cg_limits *l, uint64_t microcpus);

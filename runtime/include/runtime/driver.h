@@ -98,6 +98,10 @@ struct sandbox {
 	int console_fd; /* master of its terminal after create_inner, or -1 */
 	struct rt_io io;
 	bool keep_keyring, no_pivot;
+	struct {
+		int fd; /* -1: it does not run */
+		pid_t pid;
+	} scope; /* insula-systemd, while it works for us */
 	struct undo undo;
 	void *priv; /* the driver's; freed by its close */
 };

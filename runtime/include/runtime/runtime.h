@@ -16,12 +16,22 @@
 #include "runtime/oci.h"
 #include "runtime/state.h"
 
+/* Who makes the control group of a new sandbox. */
+enum rt_cgroup_manager {
+	RT_CGROUPFS,
+	RT_CGROUP_SYSTEMD, /* a transient scope of the system's manager, or of the user's */
+	RT_CGROUP_DISABLED,
+	RT_CGROUP_MANAGER_COUNT,
+};
+/* "cgroupfs", "systemd", "disabled"; ERR_INVALID names them. */
+int rt_cgroup_manager_parse(const char *name, enum rt_cgroup_manager *ret, struct err *e);
+
 struct rt_ctx {
 	const char *root; /* state root; default /run/insula, or $XDG_RUNTIME_DIR/insula */
 	char **argv;      /* of main(), for self_seal() */
 	struct log_sink log;
 	struct cg_host *cgroups; /* opened on first use by rt_cgroups(); owned */
-	bool systemd_cgroup;     /* refused by name for now */
+	enum rt_cgroup_manager cgroup_manager;
 	char *owned_root;
 	char *store_path; /* of images and storage; owned; NULL until it is asked for: the default */
 	struct img_store *images; /* opened on first use by rt_images(); owned */

@@ -37,6 +37,7 @@ struct state {
 	char *bundle;
 	char *driver;      /* driver's name */
 	char *cgroup_path; /* "" for none */
+	char *scope;       /* the systemd unit that the group is, or NULL */
 	char *rootfs;      /* for `list` and engines */
 	char *version;     /* ociVersion of the configuration */
 	char *owner;       /* user who created it */
