@@ -39,7 +39,11 @@ struct create_opts {
 		 FIELD(no_pivot)},                                                               \
 		{"no-new-keyring",     0, OPT_FLAG, NULL, "keep the caller's session keyring",   \
 		 FIELD(no_new_keyring)},                                                         \
-		{"pidfd-socket",     0, OPT_REFUSED_VALUE, "SOCKET", "use --pid-file",           \
+		{"pidfd-socket",                                                                 \
+		 0,                                                                              \
+		 OPT_STRING,                                                                     \
+		 "SOCKET",                                                                       \
+		 "Unix socket that receives a pidfd of the host process",                        \
 		 FIELD(pidfd_socket)},                                                           \
 	{                                                                                        \
 		"no-subreaper", 0, OPT_HARMLESS, NULL, "we never make ourselves a subreaper", 0  \
@@ -71,11 +75,17 @@ static const char *isolation_of(const struct cli *cli)
 	return str_has_suffix(name, "-vm") ? driver_name_of(DRIVER_VM) : NULL;
 }
 
+/* Take back a creation whose start did not work out. */
+static void drop(struct cli *cli, const char *id)
+{
+	rt_delete(&cli->ctx, id, true, NULL);
+}
+
 static int create(struct cli *cli, const char *id, const struct create_opts *o,
 		  struct sandbox **ret, struct err *e)
 {
 	_cleanup_free_ char *bundle = realpath(o->bundle ? o->bundle : ".", NULL);
-	_cleanup_close_ int console = -1;
+	_cleanup_close_ int console = -1, pidfd_socket = -1;
 	struct rt_create_request request = {
 		.id = id,
 		.bundle = bundle,
@@ -85,6 +95,8 @@ static int create(struct cli *cli, const char *id, const struct create_opts *o,
 		.no_pivot = o->no_pivot,
 	};
 
+	int r;
+
 	if (!bundle)
 		return err_sys(e, errno, "bundle '%s'", o->bundle ? o->bundle : ".");
 	if (o->console_socket) {
@@ -92,8 +104,24 @@ static int create(struct cli *cli, const char *id, const struct create_opts *o,
 		if (console < 0)
 			return console;
 	}
-	request.io = (struct rt_io){{-1, -1, -1}, console, (unsigned)o->preserve_fds};
-	return rt_create(&cli->ctx, &request, ret, e);
+	if (o->pidfd_socket) {
+		pidfd_socket = rt_connect_socket(o->pidfd_socket, "pidfd socket", e);
+		if (pidfd_socket < 0)
+			return pidfd_socket;
+	}
+	r = rt_listen_fds(&request.listen_fds, e);
+	if (r < 0)
+		return r;
+	request.io = (struct rt_io){
+		{-1, -1, -1}, console, request.listen_fds + (unsigned)o->preserve_fds};
+	r = rt_create(&cli->ctx, &request, ret, e);
+	if (r < 0 || pidfd_socket < 0)
+		return r;
+	r = rt_send_descriptor(pidfd_socket, (*ret)->pidfd, "pidfd",
+			       "the pidfd to the pidfd socket", e);
+	if (r < 0)
+		drop(cli, id);
+	return r;
 }
 
 static int check_terminal(const struct sandbox *s, const struct create_opts *o, bool detached,
@@ -124,12 +152,6 @@ static int parse(struct cli *cli, int argc, char **argv, struct create_opts *o, 
 		return err_invalid(e, "--preserve-fds: at most 4096");
 	*ret_id = argv[first];
 	return 0;
-}
-
-/* Take back a creation whose start did not work out. */
-static void drop(struct cli *cli, const char *id)
-{
-	rt_delete(&cli->ctx, id, true, NULL);
 }
 
 int oci_create(struct cli *cli, int argc, char **argv, struct err *e)

@@ -5,8 +5,13 @@
  */
 #include "oci.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -15,7 +20,8 @@
 #include "exec_process.h"
 
 struct exec_opts {
-	const char *console_socket, *cwd, *user, *process, *pid_file, *label, *apparmor, *cgroup;
+	const char *console_socket, *cwd, *user, *process, *pid_file, *label, *apparmor, *cgroup,
+		*pidfd_socket;
 	char **env, **gids, **caps;
 	int64_t preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused;
@@ -41,10 +47,12 @@ static const struct opt exec_opts[] = {
 	{"no-new-privs", 0, OPT_FLAG, NULL, "set no_new_privs", FIELD(no_new_privs)},
 	{"cap", 'c', OPT_LIST, "CAP", "add a capability", FIELD(caps)},
 	{"preserve-fds", 0, OPT_NUMBER, "N", "pass N descriptors from 3 on", FIELD(preserve_fds)},
-	{"cgroup", 0, OPT_REFUSED_VALUE, "PATH", "processes join the sandbox's own group",
+	{"cgroup", 0, OPT_STRING, "PATH", "an existing group below the sandbox's own",
 	 FIELD(cgroup)},
-	{"ignore-paused", 0, OPT_REFUSED, NULL, "resume the sandbox first", FIELD(ignore_paused)},
-	{"pidfd-socket", 0, OPT_REFUSED_VALUE, "SOCKET", "use --pid-file", 0},
+	{"ignore-paused", 0, OPT_FLAG, NULL,
+	 "in a paused sandbox, too: it runs once that is resumed", FIELD(ignore_paused)},
+	{"pidfd-socket", 0, OPT_STRING, "SOCKET",
+	 "Unix socket that receives a pidfd of its host process", FIELD(pidfd_socket)},
 };
 const struct opt_table oci_exec_options = OPT_TABLE(exec_opts);
 
@@ -125,13 +133,33 @@ static int check(const struct cli *cli, const struct exec_opts *o, int argc, int
 	return 0;
 }
 
+/* A child of ours that nobody reaped: the number is its. When nobody takes the pidfd, it ends. */
+static int send_pidfd(int socket, pid_t pid, struct err *e)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int r;
+
+	if (pidfd < 0)
+		r = err_sys(e, errno, "open a pidfd of process %d", (int)pid);
+	else
+		r = rt_send_descriptor(socket, pidfd, "pidfd", "the pidfd to the pidfd socket", e);
+	if (r < 0) {
+		kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+	}
+	return r;
+}
+
 static int exec_process(struct cli *cli, const char *id, const struct exec_opts *o, char **args,
 			struct err *e)
 {
 	_cleanup_sandbox_ struct sandbox *s = NULL;
 	_cleanup_(iso_process_done) struct iso_process process = {0};
-	_cleanup_close_ int socket = -1, console = -1;
-	struct rt_exec_request request = {.process = &process, .pid_file = o->pid_file};
+	_cleanup_close_ int socket = -1, pidfd_socket = -1, console = -1;
+	struct rt_exec_request request = {.process = &process,
+					  .pid_file = o->pid_file,
+					  .cgroup = o->cgroup,
+					  .ignore_paused = o->ignore_paused};
 	pid_t pid;
 	int r = rt_open(&cli->ctx, id, true, &s, e);
 
@@ -147,8 +175,15 @@ static int exec_process(struct cli *cli, const char *id, const struct exec_opts 
 		if (socket < 0)
 			return socket;
 	}
+	if (o->pidfd_socket) {
+		pidfd_socket = rt_connect_socket(o->pidfd_socket, "pidfd socket", e);
+		if (pidfd_socket < 0)
+			return pidfd_socket;
+	}
 	request.io = (struct rt_io){{-1, -1, -1}, socket, (unsigned)o->preserve_fds};
 	r = rt_exec(s, &request, &pid, &console, e);
+	if (r == 0 && pidfd_socket >= 0)
+		r = send_pidfd(pidfd_socket, pid, e);
 	if (r < 0 || o->detach)
 		return r;
 	return attend_exec(s, pid, console, true, e);

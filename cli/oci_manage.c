@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -217,7 +218,8 @@ static const struct opt spec_opts[] = {
 	{"bundle", 'b', OPT_STRING, "DIR", "where config.json is written; default: here",
 	 offsetof(struct spec_opts, bundle)},
 	{"print", 0, OPT_FLAG, NULL, "write to standard output", offsetof(struct spec_opts, print)},
-	{"rootless", 0, OPT_REFUSED, NULL, "rootless bundles are not written yet",
+	{"rootless", 0, OPT_FLAG, NULL,
+	 "for an ordinary user: a user namespace with the caller as root",
 	 offsetof(struct spec_opts, rootless)},
 };
 const struct opt_table oci_spec_options = OPT_TABLE(spec_opts);
@@ -236,7 +238,7 @@ int oci_spec(struct cli *cli, int argc, char **argv, struct err *e)
 	r = command_words(cli, argc, first, 0, 0, e);
 	if (r < 0)
 		return r;
-	doc = oci_spec_default();
+	doc = o.rootless ? oci_spec_rootless(geteuid(), getegid()) : oci_spec_default();
 	if (!doc || json_to_text(doc, true, &text, &len) < 0)
 		return err_nomem(e);
 	if (o.print) {

@@ -113,6 +113,17 @@ static int fill_state(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* Only for this process: an exec'd one has no such descriptors. */
+static int set_listen_fds(struct iso_process *p, unsigned n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "LISTEN_FDS=%u", n);
+	if (strv_env_set(&p->env, text) < 0)
+		return -ENOMEM;
+	return strv_env_set(&p->env, "LISTEN_PID=1");
+}
+
 int creation_load(struct creation *c, struct err *e)
 {
 	struct rt_create_request *r = c->request;
@@ -139,6 +150,8 @@ int creation_load(struct creation *c, struct err *e)
 	if (x < 0)
 		return x;
 	s->io = r->io;
+	if (r->listen_fds && set_listen_fds(&s->config.process, r->listen_fds) < 0)
+		return err_nomem(e);
 	s->keep_keyring = r->keep_keyring;
 	s->no_pivot = r->no_pivot;
 	return fill_state(c, e);

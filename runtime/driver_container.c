@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -214,11 +215,49 @@ static int container_start(struct sandbox *s, struct err *e)
 
 /* ---- a further process ------------------------------------------------------------------ */
 
+/* The container's own group, and the one below it that an exec asks for. */
+struct exec_groups {
+	struct cgroup *own, *below;
+};
+
+static int enter_exec_groups(void *arg, struct err *e)
+{
+	const struct exec_groups *g = arg;
+	int r = cg_enter(g->own, e);
+
+	/* On v1 it need not be there in each hierarchy. */
+	return r < 0 || !g->below ? r : cg_enter(g->below, e);
+}
+
+static int open_group_below(struct sandbox *s, const char *below, struct cgroup **ret,
+			    struct err *e)
+{
+	_cleanup_free_ char *path = NULL;
+	struct cg_host *host;
+	int r;
+
+	if (strchr(below, ':'))
+		return err_unsupported(e, "--cgroup '%s': groups of single controllers", below);
+	if (!s->cgroup || cg_is_null(s->cgroup))
+		return err_set(e, ERR_NOT_FOUND, ENOENT,
+			       "--cgroup '%s': the container has no cgroup of its own", below);
+	if (str_printf(&path, "%s/%s", s->state.cgroup_path, below) < 0)
+		return err_nomem(e);
+	r = rt_cgroups(s->ctx, &host, e);
+	if (r == 0)
+		r = cg_open(host, path, ret, e);
+	if (r == -ENOENT)
+		err_hint(e, "it must have been made below the container's own");
+	return r < 0 ? err_wrap(e, "--cgroup '%s'", below) : 0;
+}
+
 static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pid_t *ret_pid,
 			  int *ret_console, struct err *e)
 {
 	_cleanup_(iso_bpf_done) struct iso_bpf bpf = {0};
 	_cleanup_(notify_done) struct notify notify = NOTIFY_NONE;
+	_cleanup_(cg_freep) struct cgroup *below = NULL;
+	struct exec_groups groups = {0};
 	struct iso_init init;
 	struct iso_exec_params p = {
 		.init_pidfd = s->pidfd,
@@ -238,14 +277,21 @@ static int container_exec(struct sandbox *s, const struct rt_exec_request *r, pi
 	if (x < 0)
 		return x;
 	x = sandbox_need_cgroup(s, e);
+	if (x == 0 && r->cgroup)
+		x = open_group_below(s, r->cgroup, &below, e);
 	if (x < 0)
 		return x;
+	groups.below = below;
 	if (s->cgroup && !cg_is_null(s->cgroup)) {
-		p.cgroup_fd = cg_birth_fd(s->cgroup);
-		p.enter_groups = enter_groups;
-		p.enter_arg = s->cgroup;
+		groups.own = s->cgroup;
+		p.cgroup_fd = cg_birth_fd(below ? below : s->cgroup);
+		p.enter_groups = enter_exec_groups;
+		p.enter_arg = &groups;
 	}
 	if (scope_moves(s)) {
+		if (r->cgroup)
+			return err_unsupported(e, "--cgroup '%s': an ordinary user's systemd scope",
+					       r->cgroup);
 		x = scope_stand_by(s, e);
 		if (x < 0)
 			return x;

@@ -27,7 +27,7 @@ static int check_unstarted(struct sandbox *s, struct err *e)
 	return err_hint(e, "start it first");
 }
 
-static int check_status(struct sandbox *s, struct err *e)
+static int check_status(struct sandbox *s, bool ignore_paused, struct err *e)
 {
 	enum rt_status status = sandbox_status(s);
 
@@ -37,6 +37,8 @@ static int check_status(struct sandbox *s, struct err *e)
 	case RT_RUNNING:
 		return 0;
 	case RT_PAUSED:
+		if (ignore_paused)
+			return 0;
 		err_set(e, ERR_STATE, EBUSY, "cannot exec in a paused container");
 		return err_hint(e, "resume it first");
 	case RT_STOPPED:
@@ -52,14 +54,20 @@ static int check_status(struct sandbox *s, struct err *e)
 
 static int check_request(const struct rt_exec_request *r, struct err *e)
 {
-	if (r->cgroup)
-		return err_unsupported(e, "--cgroup '%s': sub-groups of a sandbox's cgroup",
-				       r->cgroup);
 	if (r->io.console_socket >= 0 && !r->process->terminal) {
 		err_invalid(e, "a console socket is given, but the process has no terminal");
 		return err_hint(e, "give --tty, or leave the console socket out");
 	}
 	return 0;
+}
+
+static int check_options(struct sandbox *s, const struct rt_exec_request *r, struct err *e)
+{
+	int x = r->cgroup ? driver_check_verb(s->driver, "exec --cgroup", e) : 0;
+
+	if (x == 0 && r->ignore_paused)
+		x = driver_check_verb(s->driver, "exec --ignore-paused", e);
+	return x;
 }
 
 /* What follows once the process runs. */
@@ -86,7 +94,9 @@ static int exec_in(struct sandbox *s, const struct rt_exec_request *r, pid_t *re
 	if (x == 0)
 		x = driver_check_verb(s->driver, "exec", e);
 	if (x == 0)
-		x = check_status(s, e);
+		x = check_options(s, r, e);
+	if (x == 0)
+		x = check_status(s, r->ignore_paused, e);
 	if (x == 0)
 		x = sandbox_need_config(s, e);
 	if (x == 0)

@@ -132,19 +132,44 @@ static struct json *mount_extensions(void)
 	return TAKE_PTR(o);
 }
 
+static struct json *memory_policy(void)
+{
+	_cleanup_json_ struct json *o = json_new_object();
+
+	if (!o || json_set(o, "modes", names(iso_memory_mode_names())) < 0 ||
+	    json_set(o, "flags", names(iso_memory_flag_names())) < 0)
+		return NULL;
+	return TAKE_PTR(o);
+}
+
+static struct json *intel_rdt(void)
+{
+	_cleanup_json_ struct json *o = json_new_object();
+
+	if (!o ||
+	    json_set(o, "enabled", json_new_bool(support_by_any("linux.intelRdt.closID"))) < 0 ||
+	    json_set(o, "schemata", json_new_bool(support_by_any("linux.intelRdt.schemata"))) < 0 ||
+	    json_set(o, "monitoring",
+		     json_new_bool(support_by_any("linux.intelRdt.enableMonitoring"))) < 0)
+		return NULL;
+	return TAKE_PTR(o);
+}
+
 static struct json *linux_features(void)
 {
 	_cleanup_json_ struct json *o = json_new_object();
 	bool apparmor = support_by_any("process.apparmorProfile");
 	bool selinux = support_by_any("process.selinuxLabel");
-	bool rdt = support_by_any("linux.intelRdt.closID");
 
-	if (!o || json_set(o, "namespaces", namespaces()) < 0 ||
+	if (!o || json_set(o, "memoryPolicy", memory_policy()) < 0 ||
+	    json_set(o, "netDevices", one_bool("enabled", support_by_any("linux.netDevices"))) <
+		    0 ||
+	    json_set(o, "namespaces", namespaces()) < 0 ||
 	    json_set(o, "capabilities", capabilities()) < 0 ||
 	    json_set(o, "cgroup", cgroup()) < 0 || json_set(o, "seccomp", seccomp()) < 0 ||
 	    json_set(o, "apparmor", one_bool("enabled", apparmor)) < 0 ||
 	    json_set(o, "selinux", one_bool("enabled", selinux)) < 0 ||
-	    json_set(o, "intelRdt", one_bool("enabled", rdt)) < 0 ||
+	    json_set(o, "intelRdt", intel_rdt()) < 0 ||
 	    json_set(o, "mountExtensions", mount_extensions()) < 0)
 		return NULL;
 	return TAKE_PTR(o);

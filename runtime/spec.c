@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "default_paths.h"
 #include "runtime/oci.h"
 
@@ -53,4 +54,75 @@ struct json *oci_spec_default(void)
 	if (json_parse(spec_text, strlen(spec_text), "spec", &document, NULL) < 0)
 		return NULL;
 	return document;
+}
+
+static struct json *single_map(uint32_t host_id)
+{
+	_cleanup_json_ struct json *list = json_new_array(), *map = json_new_object();
+
+	if (!list || !map || json_set(map, "containerID", json_new_u64(0)) < 0 ||
+	    json_set(map, "hostID", json_new_u64(host_id)) < 0 ||
+	    json_set(map, "size", json_new_u64(1)) < 0 || json_push(list, TAKE_PTR(map)) < 0)
+		return NULL;
+	return TAKE_PTR(list);
+}
+
+/* Without a network namespace of its own a fresh sysfs is refused: the host's, bound read-only. Options of other mounts
+ * must not name ids that are not mapped. */
+static int rewrite_mount(struct json *mount)
+{
+	static const char *const sys_options[] = {"rbind", "nosuid", "noexec",
+						  "nodev", "rro",    NULL};
+	_cleanup_json_ struct json *kept = json_new_array();
+	struct json_at at = json_top(mount), destination, options;
+
+	if (json_member(&at, "destination", &destination) &&
+	    STREQ(json_peek_string(&destination), "/sys")) {
+		json_remove(mount, "type");
+		if (json_set(mount, "source", json_new_string("/sys")) < 0)
+			return -ENOMEM;
+		return json_set(mount, "options", json_new_strv((char *const *)sys_options));
+	}
+	if (!kept || !json_member(&at, "options", &options))
+		return kept ? 0 : -ENOMEM;
+	for (size_t i = 0; i < json_array_len(&options); i++) {
+		struct json_at item = json_array_at(&options, i);
+		const char *word = json_peek_string(&item);
+
+		if (!str_has_prefix(word, "uid=") && !str_has_prefix(word, "gid=") &&
+		    json_push(kept, json_new_string(word)) < 0)
+			return -ENOMEM;
+	}
+	return json_set(mount, "options", TAKE_PTR(kept));
+}
+
+struct json *oci_spec_rootless(uint32_t uid, uint32_t gid)
+{
+	static const char *const kinds[] = {"pid", "ipc", "uts", "mount", "cgroup", "user"};
+	_cleanup_json_ struct json *document = oci_spec_default(), *list = json_new_array();
+	struct json *lin, *mount, *mounts;
+
+	if (!document || !list)
+		return NULL;
+	lin = json_object_member(document, "linux", false);
+	mounts = json_object_member(document, "mounts", false);
+	for (size_t i = 0; (mount = json_array_member(mounts, i)); i++)
+		if (rewrite_mount(mount) < 0)
+			return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct json *ns = json_new_object();
+
+		if (!ns || json_set(ns, "type", json_new_string(kinds[i])) < 0) {
+			json_free(ns);
+			return NULL;
+		}
+		if (json_push(list, ns) < 0)
+			return NULL;
+	}
+	json_remove(lin, "resources");
+	if (json_set(lin, "namespaces", TAKE_PTR(list)) < 0 ||
+	    json_set(lin, "uidMappings", single_map(uid)) < 0 ||
+	    json_set(lin, "gidMappings", single_map(gid)) < 0)
+		return NULL;
+	return TAKE_PTR(document);
 }

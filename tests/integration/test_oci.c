@@ -98,7 +98,7 @@ static void life(void **state)
 	const char *dir = bundle(world, "life",
 				 "trap 'exit 7' TERM; echo > /data/up; while :; do sleep 0.1; done",
 				 CHANGES("annotations", "{\"com.example.key\": \"value\"}"));
-	char pid_text[16], version[16] = "1.2.1";
+	char pid_text[16], version[16] = "1.3.0";
 
 	(void)state;
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);

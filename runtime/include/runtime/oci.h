@@ -15,7 +15,7 @@
 #include "isolate/sandbox.h"
 
 #define OCI_VERSION \
-	"1.2.1" /* the version that `spec` writes and `features` names as ours at most; 1.0.0 is \
+	"1.3.0" /* the version that `spec` writes and `features` names as ours at most; 1.0.0 is \
 		   the least */
 
 enum oci_hook_kind {
@@ -73,3 +73,6 @@ const char *oci_hook_name(enum oci_hook_kind k);                         /* "cre
 
 /* The document that `insula-oci spec` prints: an ordinary container with a shell on a terminal. */
 struct json *oci_spec_default(void);
+/* … by an ordinary user: a user namespace in which `uid` and `gid` of the host are root, the host's network and /sys, no
+ * resources. */
+struct json *oci_spec_rootless(uint32_t uid, uint32_t gid);

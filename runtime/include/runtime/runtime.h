@@ -62,6 +62,11 @@ struct rt_log_options {
 
 /* Connect to a Unix socket by its path, of any length. `what` names it in errors. Returns the descriptor, or -errno. */
 int rt_connect_socket(const char *path, const char *what, struct err *e);
+/* Send a descriptor with `name`, which is not empty, as data. */
+int rt_send_descriptor(int socket, int fd, const char *name, const char *what, struct err *e);
+
+/* How many sockets to listen on our caller passed to us, as LISTEN_FDS and LISTEN_PID say: descriptors from 3 on. */
+int rt_listen_fds(unsigned *ret, struct err *e);
 
 /* ---- life of a sandbox ---------------------------------------------------------------- */
 
@@ -72,6 +77,7 @@ struct rt_create_request {
 	const char *driver;    /* name, or NULL: annotation org.insula.isolation, else container */
 	struct rt_io io;
 	const char *pid_file; /* or NULL */
+	unsigned listen_fds;  /* the first of io.preserve_fds are sockets to listen on (sd_listen_fds(3)) */
 	bool keep_keyring, no_pivot;
 	/* of `insula run` */
 	const char *name;
@@ -143,8 +149,9 @@ struct rt_exec_request {
 	const struct iso_process *process;
 	struct rt_io io;
 	const char *pid_file;
-	const char *cgroup; /* sub-group, or NULL; refused by name for now when given */
+	const char *cgroup; /* an existing group below the sandbox's own, or NULL */
 	bool keep_keyring;
+	bool ignore_paused; /* in a paused one: it begins to run when that is resumed, and we wait for it */
 };
 /* Start a process in a running sandbox. *ret_pid is a child of ours. */
 int rt_exec(struct sandbox *s, const struct rt_exec_request *r, pid_t *ret_pid, int *ret_console,
