@@ -7,6 +7,7 @@
 #include "attend.h"
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "cidfile.h"
 #include "people.h"
 #include "run_detached.h"
@@ -117,10 +118,25 @@ static int make_request(struct cli *cli, const struct rt_run_request *request,
 	return 0;
 }
 
+/* The image's labels, and over them the caller's. */
+static int all_labels(const struct rt_run_request *request, char ***ret, struct err *e)
+{
+	_cleanup_strv_ char **all = NULL;
+
+	if (strv_copy(request->image ? request->image->config.labels : NULL, &all) < 0)
+		return err_nomem(e);
+	for (char *const *l = request->labels; l && *l; l++)
+		if (strv_env_set(&all, *l) < 0)
+			return err_nomem(e);
+	*ret = TAKE_PTR(all);
+	return 0;
+}
+
 static int run(struct cli *cli, const struct run_opts *o, struct rt_run_request *request,
 	       struct err *e)
 {
 	_cleanup_free_ char *storage = NULL;
+	_cleanup_strv_ char **labels = NULL;
 	char id[13];
 	_cleanup_close_ int null = o->interactive ? -1 : path_open_null(e);
 	struct rt_file *files = NULL;
@@ -129,7 +145,6 @@ static int run(struct cli *cli, const struct run_opts *o, struct rt_run_request 
 		.driver = request->driver,
 		.io = {{null, -1, -1}, -1, 0},
 		.name = request->name,
-		.labels = request->labels,
 		.ephemeral = o->remove,
 		.stop_signal = rt_run_stop_signal(request),
 		.stop_timeout_sec = request->stop_timeout_sec,
@@ -138,7 +153,10 @@ static int run(struct cli *cli, const struct run_opts *o, struct rt_run_request 
 
 	if (!o->interactive && null < 0)
 		return null;
-	r = name_storage(cli, request, &c, &storage, e);
+	r = all_labels(request, &labels, e);
+	c.labels = labels;
+	if (r >= 0)
+		r = name_storage(cli, request, &c, &storage, e);
 	if (r >= 0)
 		r = make_request(cli, request, &c, &files, e);
 	if (r < 0)
