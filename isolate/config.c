@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "isolate/sandbox.h"
 #include "idmap.h"
+#include "netdev.h"
 #include "rlimit.h"
 #include "sysctl.h"
 
@@ -48,6 +49,11 @@ void iso_config_done(struct iso_config *c)
 	for (size_t i = 0; i < c->n_devices; i++)
 		free(c->devices[i].path);
 	free(c->devices);
+	for (size_t i = 0; i < c->n_net_devices; i++) {
+		free(c->net_devices[i].host_name);
+		free(c->net_devices[i].name);
+	}
+	free(c->net_devices);
 	strv_free(c->masked_paths);
 	strv_free(c->readonly_paths);
 	for (size_t i = 0; i < c->n_sysctls; i++) {
@@ -187,8 +193,10 @@ static int check_mapped(const struct iso_config *c, const struct iso_id_maps *ma
 	/* (id_t)-1 means "leave unchanged" to setresuid(2): the process would stay root. */
 	if (id == UINT32_MAX)
 		return err_invalid(e, "%s: %u is not an id", field, id);
-	if (c->ns[ISO_NS_USER].mode == ISO_NS_NEW && iso_id_to_host(maps, id, &host) < 0)
-		return err_invalid(e, "%s: %u is not mapped into the user namespace", field, id);
+	if (c->ns[ISO_NS_USER].mode == ISO_NS_NEW && iso_id_to_host(maps, id, &host) < 0) {
+		err_invalid(e, "%s: %u is not mapped into the user namespace", field, id);
+		return err_hint(e, "an ordinary user's ids come from /etc/subuid and /etc/subgid");
+	}
 	return 0;
 }
 
@@ -270,6 +278,8 @@ int iso_config_check(const struct iso_config *c, const struct iso_process *p, st
 		r = check_uts(c, c->domainname, "domainname", e);
 	if (r == 0)
 		r = check_time(c, e);
+	if (r == 0)
+		r = netdev_check(c, e);
 	if (r == 0 && iso_memory_policy_check(&c->memory_policy, e) < 0)
 		r = err_wrap(e, "memoryPolicy");
 	if (r == 0)
