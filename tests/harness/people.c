@@ -214,10 +214,10 @@ const char *told_to(const struct person *p, const char *word)
 	snprintf(uid, sizeof(uid), "%u", p->w.user ? p->w.user->uid : 0);
 	snprintf(layout, sizeof(layout), "oci:%s/layout:", images);
 	const struct filler f[] = {
-		{"{HOME}", p->home},    {"{DATA}", p->data},  {"{ROOTFS}", p->w.rootfs},
-		{"{UID}", uid},         {"{GID}", uid},       {"{OTHER}", p->other},
-		{"{NAME}", p->name},    {"{IMAGES}", images}, {"{LAYOUT}:", layout},
-		{"{NETWORK}", network},
+		{"{HOME}", p->home},    {"{DATA}", p->data},   {"{ROOTFS}", p->w.rootfs},
+		{"{UID}", uid},         {"{GID}", uid},        {"{OTHER}", p->other},
+		{"{NAME}", p->name},    {"{IMAGES}", images},  {"{LAYOUT}:", layout},
+		{"{NETWORK}", network}, {"{STORE}", p->store},
 	};
 
 	return filled(ring[next++ % 128], sizeof(ring[0]), f, sizeof(f) / sizeof(*f), word);

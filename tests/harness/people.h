@@ -38,7 +38,7 @@ struct person *people(void);
 const char *people_images(void);
 
 /*
- * `word` with {HOME}, {DATA}, {ROOTFS}, {UID}, {GID}, {OTHER}, {NAME}, {IMAGES}, {NETWORK} replaced; {LAYOUT}:box is one of the images.
+ * `word` with {HOME}, {DATA}, {ROOTFS}, {UID}, {GID}, {OTHER}, {NAME}, {IMAGES}, {STORE}, {NETWORK} replaced; {LAYOUT}:box is one of the images.
  * Valid until the next 128 calls.
  */
 const char *told_to(const struct person *p, const char *word);
