@@ -11,11 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +33,7 @@ enum spawn_step {
 	STEP_SESSION,
 	STEP_DEATH_SIGNAL,
 	STEP_DESCRIPTORS,
+	STEP_CAPABILITIES,
 	STEP_EXEC,
 };
 
@@ -37,6 +41,7 @@ static const char *const step_names[] = {
 	[STEP_SESSION] = "new session",
 	[STEP_DEATH_SIGNAL] = "set the death signal",
 	[STEP_DESCRIPTORS] = "arrange descriptors",
+	[STEP_CAPABILITIES] = "limit capabilities",
 	[STEP_EXEC] = "execute",
 };
 
@@ -142,6 +147,30 @@ static int child_arrange(struct plan *p)
 	return 0;
 }
 
+/* Ambient capabilities are what an exec leaves to who is not root; and root is nobody special to it with SECBIT_NOROOT. Who
+ * may not set that (no CAP_SETPCAP) has been limited by somebody else. Source: capabilities(7). */
+static int child_limit_caps(uint64_t caps)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, have) < 0 ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -1;
+	for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		have[i].inheritable = have[i].permitted & (uint32_t)(caps >> (32 * i));
+	if (syscall(SYS_capset, &head, have) < 0)
+		return -1;
+	for (unsigned cap = 0; cap < 32 * _LINUX_CAPABILITY_U32S_3; cap++)
+		if ((have[cap / 32].inheritable & (1u << (cap % 32))) &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return -1;
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) < 0 &&
+	    errno != EPERM)
+		return -1;
+	return 0;
+}
+
 static _Noreturn void child_run(const struct proc_spawn *s, struct plan *p)
 {
 	if (s->new_session && setsid() < 0)
@@ -155,6 +184,8 @@ static _Noreturn void child_run(const struct proc_spawn *s, struct plan *p)
 	}
 	if (child_arrange(p) < 0)
 		child_fail(p, STEP_DESCRIPTORS);
+	if (s->limit_caps && child_limit_caps(s->caps) < 0)
+		child_fail(p, STEP_CAPABILITIES);
 	proc_reset_signals();
 	execve(program_of(s), s->argv, s->env ? s->env : environ);
 	child_fail(p, STEP_EXEC);

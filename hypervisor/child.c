@@ -35,6 +35,8 @@ int vm_child_start(struct vm_child *c, char *const *argv, const struct proc_fd_m
 		.new_session = true,
 		.death_signal = SIGKILL,
 		.cgroup_fd = -1,
+		.limit_caps = !c->keep_caps,
+		.caps = c->caps,
 	};
 	int pipefd[2], r;
 

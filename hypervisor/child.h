@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -14,6 +15,8 @@
 
 struct vm_child {
 	const char *what; /* "qemu", for messages; static */
+	bool keep_caps;   /* it starts with all capabilities of its user */
+	uint64_t caps;    /* otherwise with these alone */
 	pid_t pid;        /* 0: never started, or reaped */
 	int pidfd;        /* readable once it ended */
 	int stderr_fd;    /* non-blocking read end */

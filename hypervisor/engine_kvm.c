@@ -269,6 +269,7 @@ static int kvm_start(struct vm *vm, const struct vm_config *c, int share_fd, int
 	if (!k)
 		return err_nomem(e);
 	k->child = VM_CHILD_INIT(PROGRAM);
+	k->child.keep_caps = true; /* its jail is made with them, and gives them up */
 	k->control_fd = -EBADF;
 	vm->priv = k;
 	if ((r = make_config(c, share_fd >= 0, &config, e)) < 0 ||

@@ -10,6 +10,8 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +28,10 @@
 #define QEMU_START_TIMEOUT_MSEC   30000
 #define QEMU_COMMAND_TIMEOUT_MSEC 10000
 #define QEMU_END_TIMEOUT_MSEC     1000
+
+/* It works with descriptors that it is given. By name it opens /dev/kvm, which it must be allowed as any other program, and
+ * the guest's kernel, which may lie in a build tree that root's user id alone does not open. */
+#define QEMU_CAPS (UINT64_C(1) << CAP_DAC_READ_SEARCH)
 
 struct qemu {
 	struct vm_child child;
@@ -148,6 +154,7 @@ static int qemu_start(struct vm *vm, const struct vm_config *c, int share_fd, in
 	if (!q)
 		return err_nomem(e);
 	q->child = VM_CHILD_INIT("qemu");
+	q->child.caps = QEMU_CAPS;
 	q->monitor_fd = -EBADF;
 	vm->priv = q;
 	r = spawn_qemu(q, c, vm->accel, share_fd, agent_end, console_end, e);

@@ -30,6 +30,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -48,6 +49,14 @@ static const char *const programs[] = {
 	"/usr/libexec/virtiofsd",
 	"/usr/lib/virtiofsd",
 };
+
+/* What it keeps for its work (it creates files as the guest's users, and root there may change owners and modes), and what it
+ * needs to get there: chroot and emptying its bounding set. In a user namespace all of it reaches the ids mapped there. */
+#define CAP_BIT(cap) (UINT64_C(1) << (cap))
+#define VIRTIOFSD_CAPS                                                                            \
+	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FOWNER) |                   \
+	 CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETFCAP) | \
+	 CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_SETPCAP))
 
 #define SOCKET_NAME "virtiofsd.sock"
 
@@ -165,6 +174,7 @@ int virtiofsd_start(struct vm_child *c, const char *share_dir, const char *run_d
 		{.from = tree, .to = CHILD_FD_TREE},
 	};
 	*c = VM_CHILD_INIT("virtiofsd");
+	c->caps = VIRTIOFSD_CAPS;
 	r = vm_child_start(c, argv, fds, ARRAY_SIZE(fds), e);
 	if (r < 0)
 		return r;

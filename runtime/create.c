@@ -157,6 +157,21 @@ static int step_rootfs(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* Try once more without the limit of memory, where that is no more than a second fence? Swapping beyond it is asked for on its
+ * own, and stays so. */
+static bool can_do_without_memory(struct sandbox *s, struct err *e)
+{
+	struct cg_limits *l = &s->plan.limits;
+
+	if (!s->plan.memory_limit_optional || e->kind != ERR_UNSUPPORTED || l->memory_bytes <= 0 ||
+	    (l->memory_swap_bytes > 0 && l->memory_swap_bytes != l->memory_bytes))
+		return false;
+	l->memory_swap_bytes = CG_UNSET;
+	l->memory_bytes = CG_UNSET;
+	err_clear(e);
+	return true;
+}
+
 static int step_cgroup(struct creation *c, struct err *e)
 {
 	const struct cgroup_manager *m = cgroup_manager_of(c->ctx);
@@ -167,6 +182,8 @@ static int step_cgroup(struct creation *c, struct err *e)
 	if (s->state.scope)
 		undo_push(&s->undo, undo_cgroup, c);
 	r = m->make(c, e);
+	if (r < 0 && !s->state.scope && can_do_without_memory(s, e))
+		r = m->make(c, e);
 	if (r < 0)
 		return err_wrap(e, "cgroup");
 	if (cg_is_null(s->cgroup)) {

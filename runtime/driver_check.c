@@ -9,7 +9,6 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "caller.h"
 #include "runtime/driver.h"
 #include "runtime/support.h"
 
@@ -208,22 +207,10 @@ static int search_at(const struct search *s, const struct json_at *at, const cha
 	return search_at(s, &member, rest + len, e);
 }
 
-/* The monitor process mounts the shared tree and its file server takes on the guest's users: both need the host's root
- * until the monitor has a user namespace of its own. */
-static int check_caller(const struct driver *d, struct err *e)
-{
-	if (d->id != DRIVER_VM || caller_is_hosts_root())
-		return 0;
-	err_unsupported(
-		e,
-		"a microVM by an ordinary user is not supported yet: its file server needs root");
-	return err_hint(e, "run it as root, or leave --vm out");
-}
-
 int driver_check_config(const struct driver *d, const struct oci_config *c, struct err *e)
 {
 	struct json_at top = json_top(c->document);
-	int r = check_caller(d, e);
+	int r;
 
 	for (size_t i = 0; i < support_table_len; i++) {
 		struct search s = {.driver = d, .row = &support_table[i]};

@@ -53,6 +53,20 @@ static int place(struct sandbox *s, pid_t pid, struct err *e)
 	return cg_attach(s->cgroup, pid, e);
 }
 
+/* It waits in a user namespace without ids. */
+static int write_maps(struct sandbox *s, pid_t pid, struct err *e)
+{
+	const struct iso_config *c = &s->config.isolation;
+	int r;
+
+	if (c->ns[ISO_NS_USER].mode != ISO_NS_NEW)
+		return 0;
+	r = sync_expect(s->sync_fd, peer, SYNC_PID, NULL, NULL, e);
+	if (r == 0)
+		r = iso_id_maps_write(pid, &c->uid_maps, &c->gid_maps, e);
+	return r < 0 ? r : sync_send(s->sync_fd, SYNC_PID, 0, -1, e);
+}
+
 static int vm_create_host(struct sandbox *s, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
@@ -74,6 +88,8 @@ static int vm_create_host(struct sandbox *s, struct err *e)
 		return r;
 	s->state.host.pid = pid;
 	r = proc_id_of(pid, &s->state.host, e);
+	if (r == 0)
+		r = write_maps(s, pid, e);
 	if (r == 0)
 		r = sync_expect(s->sync_fd, peer, SYNC_HOST_READY, NULL, NULL, e);
 	return r < 0 ? r : place(s, pid, e);

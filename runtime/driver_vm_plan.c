@@ -5,7 +5,8 @@
  *
  *	memory.limit		is the guest's RAM; the group gets that, the measured need of the
  *				engine, and room for what a throwaway root takes (its tmpfs is the
- *				host's memory)
+ *				host's memory). An ordinary user to whom the controller is not delegated does
+ *				without the group's
  *	cpu.quota		holds for the whole group; rounded up it is the number of vCPUs
  *	pids.limit, devices	are the guest's; on the host they would hit the engine's threads
  *
@@ -23,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "caller.h"
 #include "driver_vm.h"
 #include "runtime/runtime.h"
 #include "vmm_document.h"
@@ -235,11 +237,6 @@ static int check(const struct sandbox *s, struct err *e)
 {
 	int r;
 
-	if (geteuid() != 0) {
-		err_unsupported(e, "a microVM needs root for now: its root file system is shared "
-				   "from mounts of its own");
-		return err_hint(e, "run it as root, or as a container");
-	}
 	if (s->io.preserve_fds)
 		return err_unsupported(e, "preserved descriptors cannot be handed to a microVM");
 	r = iso_config_check(&s->config.isolation, &s->config.process, e);
@@ -257,6 +254,7 @@ int vm_plan(struct sandbox *s, struct err *e)
 	vm_private_free(s->priv);
 	s->priv = p;
 	s->plan.rootfs_form = IMG_FORM_DIRECTORY;
+	s->plan.memory_limit_optional = !caller_is_hosts_root();
 	s->plan.note = "the guest's memory is its RAM; the host's limit adds what the engine needs";
 	/* They move: the guest's share travels in the document. */
 	cg_limits_done(&s->plan.limits);

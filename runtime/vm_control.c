@@ -54,14 +54,24 @@ int control_listen(int statefd, struct err *e)
 	return TAKE_FD(fd);
 }
 
+/* Both as our user namespace shows them: of the listener, who called listen(2), which was before we entered one. */
+static bool is_entitled(int listener, int fd)
+{
+	struct ucred owner, peer;
+	socklen_t size = sizeof(owner);
+
+	if (getsockopt(listener, SOL_SOCKET, SO_PEERCRED, &owner, &size) < 0)
+		return false;
+	size = sizeof(peer);
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	       (peer.uid == owner.uid || peer.uid == 0);
+}
+
 int control_accept(int listener)
 {
 	_cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
 
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    (peer.uid != 0 && peer.uid != geteuid()))
+	if (fd < 0 || !is_entitled(listener, fd))
 		return -EAGAIN;
 	return TAKE_FD(fd);
 }

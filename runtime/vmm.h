@@ -62,8 +62,9 @@ int vmm_params_read(int fd, struct vmm_params *ret, struct err *e);
 
 /* ---- vmm_isolate.c ---------------------------------------------------------------------- */
 
-/* Enter the namespaces: mount, ipc, uts of its own; network as configured. */
-int vmm_isolate(const struct iso_config *c, struct err *e);
+/* Enter the namespaces: user where one is configured, whose maps are asked of the creator by SYNC_PID; mount, ipc, uts of
+ * its own; network as configured. */
+int vmm_isolate(const struct iso_config *c, int sync_fd, struct err *e);
 /* What needs no privilege later is given up (see there for what is kept, and why). */
 int vmm_drop(struct err *e);
 

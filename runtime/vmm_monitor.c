@@ -2,9 +2,10 @@
 /*
  * The life of a monitor process:
  *
- *	parameters, namespaces				SYNC_HOST_READY ->
+ *	parameters, control socket, gate, namespaces	(SYNC_PID ->, <- SYNC_PID: id maps are written)
+ *							SYNC_HOST_READY ->
  *							<- SYNC_GO
- *	shared tree, control socket, gate, VM started
+ *	shared tree, VM started
  *	BOOTING: the agent says HELLO; CREATING: it makes the workload's process
  *							SYNC_CONSOLE, SYNC_READY ->
  *	CREATED						<- SYNC_COMMIT
@@ -159,11 +160,7 @@ static int set_up(struct vmm *m, struct err *e)
 		return r;
 	m->n_procs = 1;
 	m->next_number = 1;
-	r = m->control_fd = control_listen(m->state_fd, e);
-	if (r >= 0)
-		r = m->gate_fd = gate_listen(m->state_fd, e);
-	if (r >= 0)
-		r = vmm_drop(e);
+	r = vmm_drop(e);
 	return r < 0 ? r : start_vm(m, e);
 }
 
@@ -476,8 +473,13 @@ static int prepare(struct vmm *m, struct err *e)
 	r = read_everything(m, e);
 	if (r == 0)
 		r = m->signal_fd = vmm_signals_open(e);
+	/* As who we are: the names must be open to our creator, whatever ids our namespace will have. */
 	if (r >= 0)
-		r = vmm_isolate(&m->config.isolation, e);
+		r = m->control_fd = control_listen(m->state_fd, e);
+	if (r >= 0)
+		r = m->gate_fd = gate_listen(m->state_fd, e);
+	if (r >= 0)
+		r = vmm_isolate(&m->config.isolation, m->sync_fd, e);
 	if (r >= 0)
 		r = sync_send(m->sync_fd, SYNC_HOST_READY, 0, -1, e);
 	if (r >= 0)

@@ -260,7 +260,8 @@ int vmm_share_build(const struct iso_config *c, const char *guest_dir, const str
 	_cleanup_(sources_done) struct sources s = {.guest_dir = -1, .rootfs = -1};
 	int r;
 
-	s.guest_dir = open_tree(AT_FDCWD, guest_dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	s.guest_dir =
+		open_tree(AT_FDCWD, guest_dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (s.guest_dir < 0)
 		return err_sys(e, errno, "guest kernel '%s'", guest_dir);
 	r = open_binds(c, &s, e);

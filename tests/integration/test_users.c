@@ -643,14 +643,6 @@ static void throwaway_volumes(void **state)
 	}
 }
 
-static void microvms(void **state)
-{
-	(void)state;
-	FOR_BOTH(w)
-	expect_error(run_insula(w, ARGV("run", "--vm", "--rootfs", w->rootfs, "true")), 125,
-		     "microVM|ordinary user|root");
-}
-
 static void no_warning_when_nothing_was_asked(void **state)
 {
 	(void)state;
@@ -807,7 +799,6 @@ int main(void)
 		cmocka_unit_test(pause_without_delegation),
 		cmocka_unit_test(a_mount_point_in_the_system),
 		cmocka_unit_test(throwaway_volumes),
-		cmocka_unit_test(microvms),
 		cmocka_unit_test(no_warning_when_nothing_was_asked),
 		cmocka_unit_test(a_wrong_range),
 		cmocka_unit_test(without_xdg_runtime_dir),

@@ -53,6 +53,10 @@ struct proc_spawn {
 	bool new_session;
 	int death_signal; /* PR_SET_PDEATHSIG, 0 for none */
 	int cgroup_fd;    /* v2: CLONE_INTO_CGROUP; -1: stay */
+	/* The program gets, of the caller's capabilities, no more than these (1 << CAP_*), whoever its user is: root's come
+	 * with an exec else, an ordinary user's go. */
+	bool limit_caps;
+	uint64_t caps;
 };
 /* Start it with signals reset and an empty mask. A failing exec is reported here, not later.
  * ret_pidfd may be NULL. */

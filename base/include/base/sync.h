@@ -37,7 +37,7 @@ enum sync_type {
 	SYNC_START,
 	SYNC_STARTED,
 	SYNC_SECCOMP_NOTIFY, /* + the notify descriptor */
-	SYNC_PID,            /* exec through an intermediate: value is the pid */
+	SYNC_PID, /* exec through an intermediate: value is the pid. New user namespace: maps are wanted, are written */
 	SYNC_ERROR,
 };
 

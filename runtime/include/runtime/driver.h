@@ -71,6 +71,9 @@ struct rt_plan {
 	enum img_rootfs_form rootfs_form;
 	uint64_t guest_memory_bytes; /* 0 for a container */
 	unsigned vcpus;
+	/* The driver itself keeps the workload within its memory, and the group's limit is a second fence: left out where
+	 * the caller may not have the controller. */
+	bool memory_limit_optional;
 	const char *note; /* a line for --explain, static, or NULL */
 };
 

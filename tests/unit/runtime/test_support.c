@@ -421,14 +421,15 @@ static void test_exceptions(void **state)
 /* The second of several elements is found, and named. */
 static void test_elements(void **state)
 {
-	struct json *document = document_with("linux.namespaces",
-					      "[{\"type\": \"pid\"}, {\"type\": \"user\"}, 7, {}]");
+	struct json *document = document_with(
+		"linux.namespaces", "[{\"type\": \"pid\"}, {\"type\": \"user\", \"path\": "
+				    "\"/x\"}, 7, {}]");
 	struct err e = ERR_INIT;
 
 	(void)state;
 	assert_int_equal(check(DRIVER_CONTAINER, document, &e), 0);
 	assert_true(check(DRIVER_VM, document, &e) < 0);
-	assert_true(str_has_prefix(e.text, "linux.namespaces[1]"));
+	assert_true(str_has_prefix(e.text, "linux.namespaces[1].path"));
 	json_free(document);
 }
 
