@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "isolate/sandbox.h"
 #include "idmap.h"
+#include "netdev.h"
 #include "rlimit.h"
 #include "sysctl.h"
 
@@ -48,6 +49,11 @@ void iso_config_done(struct iso_config *c)
 	for (size_t i = 0; i < c->n_devices; i++)
 		free(c->devices[i].path);
 	free(c->devices);
+	for (size_t i = 0; i < c->n_net_devices; i++) {
+		free(c->net_devices[i].host_name);
+		free(c->net_devices[i].name);
+	}
+	free(c->net_devices);
 	strv_free(c->masked_paths);
 	strv_free(c->readonly_paths);
 	for (size_t i = 0; i < c->n_sysctls; i++) {
@@ -272,6 +278,8 @@ int iso_config_check(const struct iso_config *c, const struct iso_process *p, st
 		r = check_uts(c, c->domainname, "domainname", e);
 	if (r == 0)
 		r = check_time(c, e);
+	if (r == 0)
+		r = netdev_check(c, e);
 	if (r == 0 && iso_memory_policy_check(&c->memory_policy, e) < 0)
 		r = err_wrap(e, "memoryPolicy");
 	if (r == 0)

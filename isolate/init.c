@@ -18,6 +18,7 @@
 #include "base/sync.h"
 #include "idmap.h"
 #include "init_child.h"
+#include "netdev.h"
 #include "isolate/sandbox.h"
 #include "nsfile.h"
 #include "spawn.h"
@@ -45,6 +46,11 @@ static int check_own(const struct iso_config *c, enum iso_ns ns, struct err *e)
 				   "uts namespace '%s' is the caller's own: a hostname would "
 				   "rename the host",
 				   path);
+	if (ns == ISO_NS_NETWORK && c->n_net_devices)
+		return err_invalid(
+			e,
+			"network namespace '%s' is the caller's own: netDevices are there already",
+			path);
 	for (size_t i = 0; i < c->n_sysctls; i++) {
 		_cleanup_free_ char *key_path = NULL;
 		enum iso_ns owner;
@@ -202,6 +208,8 @@ int iso_init_spawn(const struct iso_init_params *p, struct iso_init *ret, struct
 		prefer_childs_error(&i, e);
 	else
 		r = spawn_expect(&s, &i, SYNC_HOST_READY, e);
+	if (r == 0)
+		r = netdev_move_all(i.pid, p->config, e);
 	if (r < 0) {
 		iso_init_done(&i, true);
 		return r;

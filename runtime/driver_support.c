@@ -164,8 +164,7 @@ const struct support_row support_table[] = {
 	/* ---- linux: devices, network devices */
 	ROW("linux.devices[]", YES,
 	    NO("devices of the host are not passed to a guest; the default ones are there")),
-	BOTH("linux.netDevices",
-	     NO("moving network devices is not done; a createRuntime hook can")),
+	ROW("linux.netDevices", YES, NO_GUEST_NET),
 
 	/* ---- linux: control groups */
 	BOTH("linux.cgroupsPath",

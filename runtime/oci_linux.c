@@ -262,6 +262,7 @@ static const struct json_field linux_fields[] = {
 	JSON_FIELD(struct oci_config, isolation.readonly_paths, "readonlyPaths",
 		   oci_read_absolute_paths),
 	JSON_FIELD(struct oci_config, isolation.mount_label, "mountLabel", oci_read_string_or_none),
+	JSON_FIELD(struct oci_config, isolation, "netDevices", oci_read_net_devices),
 	JSON_FIELD(struct oci_config, isolation, "personality", oci_read_personality),
 	JSON_FIELD(struct oci_config, isolation, "timeOffsets", oci_read_time_offsets),
 	JSON_FIELD(struct oci_config, isolation.memory_policy, "memoryPolicy",

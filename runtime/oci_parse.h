@@ -44,6 +44,7 @@ int oci_read_cpu_affinity(const struct json_at *at, void *process, struct err *e
 struct json *oci_scheduler_to_json(const struct iso_scheduler *s);
 struct json *oci_io_priority_to_json(const struct iso_io_priority *p);
 /* … and of linux; targets: iso_config, iso_memory_policy. */
+int oci_read_net_devices(const struct json_at *at, void *isolation, struct err *e);
 int oci_read_personality(const struct json_at *at, void *isolation, struct err *e);
 int oci_read_time_offsets(const struct json_at *at, void *isolation, struct err *e);
 int oci_read_memory_policy(const struct json_at *at, void *policy, struct err *e);

@@ -41,6 +41,10 @@ struct iso_device {
 	uint32_t uid, gid;
 };
 
+struct iso_net_device {
+	char *host_name, *name; /* owned; on the host, and in the container */
+};
+
 struct iso_sysctl {
 	char *key; /* "net.ipv4.ip_forward", dots or slashes */
 	char *value;
@@ -73,6 +77,8 @@ struct iso_config {
 	size_t n_mounts;
 	struct iso_device *devices; /* beyond the default ones of the specification */
 	size_t n_devices;
+	struct iso_net_device *net_devices; /* moved from the host */
+	size_t n_net_devices;
 	char **masked_paths;   /* strv */
 	char **readonly_paths; /* strv */
 	struct iso_sysctl *sysctls;

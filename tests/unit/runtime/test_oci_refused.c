@@ -116,6 +116,8 @@ static const struct {
 	 "monotonic"},
 	{"linux.timeOffsets", "{\"boottime\": {\"secs\": 1, \"nanosecs\": 1000000000}}",
 	 "linux.timeOffsets.boottime.nanosecs", "1000000000"},
+	{"linux.netDevices", "[]", "linux.netDevices", "object"},
+	{"linux.netDevices", "{\"eth0\": {\"name\": 1}}", "linux.netDevices.eth0.name", "string"},
 	{"linux.memoryPolicy", "{\"nodes\": \"0\"}", "linux.memoryPolicy", "'mode' is missing"},
 	{"linux.memoryPolicy", "{\"mode\": \"MPOL_NEAR\", \"nodes\": \"0\"}",
 	 "linux.memoryPolicy.mode", "MPOL_NEAR"},

@@ -199,6 +199,8 @@ static const char *const spec_fields[] = {
 	"verb:kill",
 	"verb:delete",
 	"verb:exec",
+	"verb:exec --cgroup",
+	"verb:exec --ignore-paused",
 	"verb:list",
 	"verb:ps",
 	"verb:pause",
