@@ -40,12 +40,20 @@ static int copy_link(int from_fd, int to_fd, const char *name, struct err *e)
 	return path_symlink_at(to_fd, target, name, e);
 }
 
+/* In our own tmpfs, which nobody else sees: no walk. */
+static int make_place(int to_fd, const char *name, struct err *e)
+{
+	int r = path_mkdir_at(to_fd, name, 0755, e);
+
+	return r < 0 ? r : path_open_in_root(to_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, e);
+}
+
 static int bind_entry(int from_fd, int to_fd, const char *name, bool directory, struct err *e)
 {
 	_cleanup_close_ int tree_fd = -1, target_fd = -1;
 	int r;
 
-	target_fd = directory ? path_mkdirs_in_root(to_fd, name, 0755, e)
+	target_fd = directory ? make_place(to_fd, name, e)
 			      : path_mkfile_in_root(to_fd, name, 0755, 0444, e);
 	if (target_fd < 0)
 		return target_fd;

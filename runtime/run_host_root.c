@@ -227,10 +227,32 @@ static int hide(struct hiding *h, const char *path, struct err *e)
 	return 0;
 }
 
+/* The length of its directory; 0: it is a path, no pattern. */
+static size_t pattern_dir_len(const char *pattern)
+{
+	return strchr(pattern, '*') ? (size_t)(strrchr(pattern, '/') - pattern) : 0;
+}
+
+static bool same_dir(const char *a, const char *b)
+{
+	size_t n = pattern_dir_len(a);
+
+	return n > 0 && n == pattern_dir_len(b) && memcmp(a, b, n) == 0;
+}
+
+/* A name in the directory of `pattern`, by all patterns for that directory: it is read once. */
+static bool is_secret_name(const char *pattern, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+		if (same_dir(pattern, secrets[i].path) &&
+		    fnmatch(strrchr(secrets[i].path, '/') + 1, name, FNM_PERIOD) == 0)
+			return true;
+	return false;
+}
+
 static int hide_matching(struct hiding *h, const char *pattern, struct err *e)
 {
-	const char *slash = strrchr(pattern, '/');
-	_cleanup_free_ char *dir = strndup(pattern, (size_t)(slash - pattern));
+	_cleanup_free_ char *dir = strndup(pattern, pattern_dir_len(pattern));
 	_cleanup_closedir_ DIR *d = NULL;
 	struct dirent *entry;
 	int fd;
@@ -254,7 +276,7 @@ static int hide_matching(struct hiding *h, const char *pattern, struct err *e)
 		_cleanup_free_ char *path = NULL;
 		int r;
 
-		if (fnmatch(slash + 1, entry->d_name, FNM_PERIOD) != 0)
+		if (!is_secret_name(pattern, entry->d_name))
 			continue;
 		if (str_printf(&path, "%s/%s", dir, entry->d_name) < 0)
 			return err_nomem(e);
@@ -265,12 +287,24 @@ static int hide_matching(struct hiding *h, const char *pattern, struct err *e)
 	return 0;
 }
 
+static bool is_first_of_dir(size_t pattern)
+{
+	for (size_t i = 0; i < pattern; i++)
+		if (same_dir(secrets[i].path, secrets[pattern].path))
+			return false;
+	return true;
+}
+
 static int hide_secrets(struct hiding *h, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
 		const char *path = secrets[i].path;
-		int r = strchr(path, '*') ? hide_matching(h, path, e) : hide(h, path, e);
+		int r = 0;
 
+		if (pattern_dir_len(path) == 0)
+			r = hide(h, path, e);
+		else if (is_first_of_dir(i))
+			r = hide_matching(h, path, e);
 		if (r < 0)
 			return r;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The floor of `insula run`: makes the sandbox that a plan describes, and nothing else: namespaces, mounts, masks,
- * pivot_root, capabilities, a filter as long as the default one, execve, wait. The plan (written by sandbox.c from the
+ * the loopback interface, pivot_root, capabilities, a filter as long as the default one, execve, wait. The plan (written by sandbox.c from the
  * configuration that insula run made) is only a list of calls, a line each, fields divided by tabs:
  *
  *	user UID GID			a user namespace of this one user
@@ -25,6 +25,7 @@
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -33,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -406,6 +408,16 @@ static void write_maps(pid_t pid, const char *const *user)
 	put(path, text);
 }
 
+static void loopback_up(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		die("lo");
+	close(fd);
+}
+
 static void inside(int go, char **argv)
 {
 	const char *const *user = option("user");
@@ -415,6 +427,7 @@ static void inside(int go, char **argv)
 		die("wait for the maps");
 	if (option("group"))
 		join_groups();
+	loopback_up();
 	if (unshare(CLONE_NEWCGROUP) < 0 || mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		die("slave mounts");
 	for (int i = 0; i < n_lines; i++)
