@@ -486,6 +486,20 @@ static const struct hostile_test tests[] = {
 	{"nothing is left", nothing_is_left},
 };
 
+/* TEST_SHORT: without the fourteen whole lists of those who give one defence up, which say that each of several fences holds; an
+ * emulated host takes many minutes for them. */
+static size_t take_short(struct hostile_test *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
+		if (tests[i].function != root_gives_up_one_defence &&
+		    tests[i].function != user_gives_up_one_defence)
+			ret[n++] = tests[i];
+	print_message("# short: nobody gives up one defence\n");
+	return n;
+}
+
 static int open_world(void)
 {
 	void *state;
@@ -507,6 +521,7 @@ static int open_world(void)
 
 int main(int argc, char **argv)
 {
+	struct hostile_test few[sizeof(tests) / sizeof(*tests)];
 	void *state;
 	int failed;
 
@@ -515,6 +530,9 @@ int main(int argc, char **argv)
 	state = world;
 	if (argc > 3 && strcmp(argv[1], "--table") == 0)
 		failed = print_table(argc, argv);
+	else if (getenv("TEST_SHORT"))
+		failed = hostile_group(world, "hostile host", few, take_short(few), NULL, NULL,
+				       NULL);
 	else
 		failed = hostile_group(world, "hostile host", tests, sizeof(tests) / sizeof(*tests),
 				       NULL, NULL, NULL);
