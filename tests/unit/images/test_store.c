@@ -253,7 +253,7 @@ static void open_store(void)
 
 static int set_up(void **state)
 {
-	limit_time(60);
+	limit_time(300); /* an emulated host is slow */
 	scratch = scratch_new();
 	*state = scratch;
 	behaviour = GOOD;
