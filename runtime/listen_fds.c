@@ -21,7 +21,7 @@ int rt_listen_fds(unsigned *ret, struct err *e)
 	if (!count || !*count)
 		return 0;
 	/* Meant for a process before us, whose environment we only inherited. */
-	if (whose && (parse_u32(whose, &pid) < 0 || (pid_t)pid != getpid()))
+	if (!whose || parse_u32(whose, &pid) < 0 || (pid_t)pid != getpid())
 		return 0;
 	if (parse_u32(count, &n) < 0 || n > LISTEN_FDS_MAX)
 		return err_invalid(e,
