@@ -129,19 +129,18 @@ $(patsubst runtime/programs/%.c,$(BUILD)/%,$(HELPER_MAINS)): $(BUILD)/%: \
 		$(BUILD)/obj/runtime/programs/%.o $(LINK_ARCHIVES)
 	$(call say,LD,$@)
 	$(link)
-# The one program with a dynamic linker: everything else that it uses is linked into it.
-# So is insula-systemd, which alone has libsystemd.
+# The programs with a dynamic linker: everything else that they use is linked into them.
 ifneq ($(SANITIZE),1)
 $(BUILD)/insula-systemd: private LINK_STATIC := -pie
 $(BUILD)/insula-systemd: private LIBS := -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lsystemd
-else
-$(BUILD)/insula-systemd: private LIBS += -lsystemd
-endif
-ifneq ($(SANITIZE),1)
+$(BUILD)/insula-fetch: private LINK_STATIC := -pie
+$(BUILD)/insula-fetch: private LIBS := -Wl,-Bstatic $(LIBS) -Wl,-Bdynamic -lcurl
 $(BUILD)/insula-layer: private LINK_STATIC := -pie
 $(BUILD)/insula-layer: private LIBS := -Wl,-Bstatic $(LIBS) -lzstd -Wl,-Bdynamic -lisal
 else
 $(BUILD)/insula-layer: private LIBS += $(LAYER_LIBS)
+$(BUILD)/insula-fetch: private LIBS += -lcurl
+$(BUILD)/insula-systemd: private LIBS += -lsystemd
 endif
 $(BUILD)/insula-oci-vm: $(BUILD)/insula-oci
 	$(Q)ln -sf insula-oci $@
@@ -156,7 +155,7 @@ deps:
 
 ## make install       DESTDIR= PREFIX=  programs, helpers, guest kernel, man pages, completion
 .PHONY: install
-HELPERS := insula-vmm insula-mkguest $(if $(NOT_HERE),,insula-kvm) insula-monitor insula-layer insula-systemd insula-init
+HELPERS := insula-vmm insula-mkguest $(if $(NOT_HERE),,insula-kvm) insula-monitor insula-layer insula-fetch insula-systemd insula-init
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/insula \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions

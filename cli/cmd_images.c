@@ -156,9 +156,10 @@ static size_t keep_named(struct img_entry *v, size_t n, const char *name)
 
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_free_ char *full = NULL;
-		bool same = v[i].name && (STREQ(v[i].name, name) ||
-					  (str_printf(&full, "%s:%s", v[i].name, v[i].tag) == 0 &&
-					   STREQ(full, name)));
+		bool same = v[i].name &&
+			    (STREQ(v[i].name, name) ||
+			     (v[i].tag && str_printf(&full, "%s:%s", v[i].name, v[i].tag) == 0 &&
+			      STREQ(full, name)));
 
 		if (same) {
 			struct img_entry keep = v[i];

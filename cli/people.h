@@ -22,6 +22,7 @@ int cmd_images(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_rmi(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_tag(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_import(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_pull(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_load(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_info(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_version(struct cli *cli, int argc, char **argv, struct err *e);
@@ -29,7 +30,7 @@ int cmd_version(struct cli *cli, int argc, char **argv, struct err *e);
 extern const struct opt_table cmd_run_options, cmd_exec_options, cmd_ps_options, cmd_kill_options,
 	cmd_stop_options, cmd_rm_options, cmd_inspect_options, cmd_pause_options, cmd_start_options,
 	cmd_wait_options, cmd_logs_options, cmd_attach_options, cmd_images_options, cmd_rmi_options,
-	cmd_import_options, cmd_load_options;
+	cmd_import_options, cmd_load_options, cmd_pull_options;
 
 /* The sandbox that `word` names: exact id or name, else an unambiguous beginning of an id. The
  * caller frees *ret_id. ERR_NOT_FOUND; ERR_INVALID names the candidates when there are several. */

@@ -40,7 +40,8 @@ static const struct opt run_opts[] = {
 	{"workdir", 'w', OPT_STRING, "DIR", "working directory; default: the image's, or /", FIELD(workdir)},
 	{"user", 'u', OPT_STRING, "USER[:GROUP]", "names (of the root file system) or ids", FIELD(user)},
 	{"group-add", 0, OPT_LIST, "GROUP", "a further group, by name or id", FIELD(groups)},
-	{"pull", 0, OPT_STRING, "WHEN", "missing or never: an image is taken as it is stored", FIELD(pull)},
+	{"pull", 0, OPT_STRING, "WHEN", "from its registry: missing (what the store has not; the default), always, or never", FIELD(pull)},
+	{"tls-verify", 0, OPT_FLAG, NULL, "check the certificate of the registry (the default); =false takes any, and plain http", FIELD(tls_verify)},
 	{"platform", 0, OPT_STRING, "OS/ARCH", "insist on a platform; only the host's can run", FIELD(platform)},
 	{"quiet", 'q', OPT_FLAG, NULL, "no progress of what takes time", FIELD(quiet)},
 
@@ -161,6 +162,7 @@ const struct opt_table cmd_run_options = OPT_TABLE(run_opts);
 void run_opts_init(struct run_opts *o)
 {
 	*o = (struct run_opts){
+		.tls_verify = true,
 		.memory = CG_UNSET,
 		.memory_swap = CG_UNSET,
 		.memory_reservation = CG_UNSET,
@@ -217,12 +219,12 @@ static int check_names(const struct run_opts *o, struct err *e)
 
 static int check_pull(const struct run_opts *o, struct err *e)
 {
-	if (!o->pull || STREQ(o->pull, "missing") || STREQ(o->pull, "never"))
+	if (!o->pull || STREQ(o->pull, "missing") || STREQ(o->pull, "never") ||
+	    STREQ(o->pull, "always"))
 		return 0;
-	if (STREQ(o->pull, "always") || STREQ(o->pull, "newer"))
-		return err_unsupported(e, "--pull %s is not supported yet: there are no registries",
-				       o->pull);
-	return err_invalid(e, "--pull '%s' is not missing or never", o->pull);
+	if (STREQ(o->pull, "newer"))
+		return err_unsupported(e, "--pull newer: always fetches only what is not there");
+	return err_invalid(e, "--pull '%s' is not missing, always or never", o->pull);
 }
 
 static int check_values(const struct run_opts *o, struct err *e)

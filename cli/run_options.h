@@ -12,6 +12,7 @@ struct run_opts {
 	const char *rootfs, *entrypoint, *workdir, *user, *platform, *pull, *engine, *vcpus;
 	char **env, **env_files, **groups;
 	bool vm, interactive, tty, detach, init, env_host, quiet;
+	bool tls_verify;  /* of a registry that is pulled from; true unless it was said otherwise */
 	bool only_create; /* no flag: insula create */
 	/* what it sees */
 	const char *hostname, *domainname, *network;

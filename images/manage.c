@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "digest.h"
 #include "store.h"
 
 /* ---- listing ---------------------------------------------------------------------------------------- */
@@ -82,8 +83,10 @@ static int list(struct img_store *s, const struct stored_name *names, size_t n_n
 		if (fill_entry(s, names[i].id, entry, NULL) < 0)
 			continue;
 		(*n)++;
-		entry->tag = strdup(names[i].tag);
-		if (!entry->tag || short_name(names[i].name, &entry->name) < 0)
+		/* Pulled by digest: it has no tag. */
+		entry->tag = digest_is_valid(names[i].tag) ? NULL : strdup(names[i].tag);
+		if ((!entry->tag && !digest_is_valid(names[i].tag)) ||
+		    short_name(names[i].name, &entry->name) < 0)
 			return err_nomem(e);
 	}
 	for (; ids && *ids; ids++)

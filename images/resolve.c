@@ -39,8 +39,24 @@ static bool has_name(const struct descriptor *d, const char *name)
 	       (d->full_name && STREQ(d->full_name, name));
 }
 
-static int rank(const struct descriptor *d)
+/* Exactly what was asked for; a variant that was not is open. */
+static bool is_platform(const struct descriptor *d, const char *platform)
 {
+	char have[160];
+	size_t len;
+
+	if (!d->os || !d->architecture)
+		return true; /* its configuration tells */
+	snprintf(have, sizeof(have), "%s/%s%s%s", d->os, d->architecture, d->variant ? "/" : "",
+		 d->variant ? d->variant : "");
+	len = strlen(platform);
+	return str_has_prefix(have, platform) && (have[len] == '\0' || have[len] == '/');
+}
+
+static int rank(const struct descriptor *d, const char *platform)
+{
+	if (platform && !is_platform(d, platform))
+		return 0;
 	/* One that does not say is believed to be for us; its configuration tells. */
 	return d->has_platform && d->os ? platform_rank(d->os, d->architecture, d->variant) : 1;
 }
@@ -119,9 +135,8 @@ static int check_one_name(const struct index *x, struct err *e)
 	return n > 1 ? -EINVAL : 0;
 }
 
-/* name NULL: any. The best for this host; of equals the first, as the specification has it. */
-static int choose(const struct index *x, const char *name, const struct descriptor **ret,
-		  struct err *e)
+int resolve_choose(const struct index *x, const char *name, const char *platform,
+		   const struct descriptor **ret, struct err *e)
 {
 	const struct descriptor *best = NULL;
 	bool named = false;
@@ -135,7 +150,7 @@ static int choose(const struct index *x, const char *name, const struct descript
 		if (d->attestation || (name && !has_name(d, name)))
 			continue;
 		named = true;
-		if (rank(d) > (best ? rank(best) : 0))
+		if (rank(d, platform) > (best ? rank(best, platform) : 0))
 			best = d;
 	}
 	if (name && !named)
@@ -183,7 +198,7 @@ static int descend(const struct source *src, const struct json_at *top, const ch
 	if (depth == IMG_INDEX_DEPTH)
 		r = err_invalid(e, "indexes nest deeper than %d", IMG_INDEX_DEPTH);
 	if (r == 0)
-		r = choose(&x, name, &d, e);
+		r = resolve_choose(&x, name, NULL, &d, e);
 	if (r == 0)
 		r = note_names(d, f, e);
 	if (r == 0)
@@ -222,7 +237,7 @@ static int walk(const struct source *src, const char *media_type, const char *na
 /* ---- configuration and layers -------------------------------------------------------------------------- */
 
 /* The id is the digest of the configuration's bytes, whatever it was called where it came from. */
-static int take_config(struct found_image *f, struct err *e)
+int resolve_config(struct found_image *f, struct err *e)
 {
 	_cleanup_json_ struct json *doc = NULL;
 	char digest[DIGEST_MAX];
@@ -245,7 +260,7 @@ static int check_layer_count(const struct found_image *f, struct err *e)
 				     f->n_layers, want);
 }
 
-static int take_layers(const struct manifest *m, struct found_image *f, struct err *e)
+int resolve_layers(const struct manifest *m, struct found_image *f, struct err *e)
 {
 	f->layers = calloc(m->n_layers + 1, sizeof(*f->layers));
 	if (!f->layers)
@@ -303,9 +318,9 @@ static int find_in_layout(const struct source *src, const struct img_reference *
 		x = source_read_blob(src, m.config.digest, m.config.size_bytes, &f->config_text,
 				     &f->config_len, e);
 	if (x == 0)
-		x = take_config(f, e);
+		x = resolve_config(f, e);
 	if (x == 0)
-		x = take_layers(&m, f, e);
+		x = resolve_layers(&m, f, e);
 	manifest_done(&m);
 	return x;
 }
@@ -415,7 +430,7 @@ static int find_in_docker(const struct source *src, const struct img_reference *
 	if (x == 0)
 		x = source_read(src, d->config, IMG_JSON_MAX, &f->config_text, &f->config_len, e);
 	if (x == 0)
-		x = take_config(f, e);
+		x = resolve_config(f, e);
 	if (x == 0)
 		x = take_docker_layers(d, f, e);
 	if (x == 0 && d->repo_tags && strv_copy(d->repo_tags, &f->names) < 0)

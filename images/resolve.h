@@ -24,6 +24,18 @@ struct found_image {
 };
 void found_image_done(struct found_image *f);
 
+/* For resolve_*() of other sources. */
+struct index;
+struct manifest;
+struct descriptor;
+/* The best for `platform`, "OS/ARCHITECTURE[/VARIANT]", or for this host (NULL); of equals the first, as the specification has it.
+ * name NULL: any. Borrowed from x. */
+int resolve_choose(const struct index *x, const char *name, const char *platform,
+		   const struct descriptor **ret, struct err *e);
+/* f->config_text: id and configuration. */
+int resolve_config(struct found_image *f, struct err *e);
+int resolve_layers(const struct manifest *m, struct found_image *f, struct err *e);
+
 /* ERR_NOT_FOUND tells what is there; ERR_INVALID, ERR_UNSUPPORTED. */
 int resolve_layout(const struct source *src, const struct img_reference *r, struct found_image *ret,
 		   struct err *e);

@@ -125,6 +125,7 @@ int img_store_open(const struct img_store_params *p, struct img_store **ret, str
 	if (p->log)
 		s->log = *p->log;
 	s->worker = p->worker;
+	s->fetch = p->fetch;
 	s->worker_arg = p->worker_arg;
 	s->path = strdup(p->path);
 	s->ids = strdup(p->ids);

@@ -37,7 +37,7 @@ struct img_store {
 	int adding;  /* .lock, held shared; -1: not */
 	int *in_use; /* images opened: descriptors that hold their locks */
 	size_t n_in_use;
-	img_worker_fn worker;
+	img_worker_fn worker, fetch;
 	void *worker_arg;
 	struct log_sink log;
 };
@@ -74,6 +74,9 @@ struct blob {
 	uint64_t offset;
 	uint64_t size_bytes; /* UINT64_MAX: until the end */
 	const char *digest;  /* of these bytes, or NULL: unknown */
+	/* Where they come from in the place of fd: at least one byte, or *ret_len 0 at the end. Or NULL. */
+	int (*read)(void *arg, void *buf, size_t len, size_t *ret_len, struct err *e);
+	void *arg;
 };
 
 /* Have the layer in the store; extract it if it is not. diff_id NULL: whatever it is (*ret_diff_id, caller frees). */

@@ -162,21 +162,22 @@ static int missing(struct img_store *s, const struct img_reference *r, struct er
 	if (name_all(s, &v, &n, NULL) == 0 && n > 0) {
 		for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
 			_cleanup_free_ char *one = NULL;
-			const struct img_reference other = {.name = v[i].name, .tag = v[i].tag};
+			const bool by_digest = digest_is_valid(v[i].tag);
+			const struct img_reference other = {.name = v[i].name,
+							    .tag = by_digest ? NULL : v[i].tag,
+							    .digest = by_digest ? v[i].tag : NULL};
 
 			if (img_reference_text(&other, &one) == 0)
 				strbuf_addf(&there, "%s%s", i ? ", " : "", one);
 		}
 		if (n > SHOWN_MAX)
 			strbuf_add(&there, ", …");
-		err_hint(e,
-			 "there are: %s; insula load or import brings more (there is no registry "
-			 "client yet)",
+		err_hint(e, "there are: %s; insula pull, load or import brings more",
 			 there.data ? there.data : "");
 	}
-	err_hint(e, "insula load -i ARCHIVE and insula import TAR NAME bring images in, and "
-		    "oci:DIR, oci-archive:FILE, docker-archive:FILE run without (there is no "
-		    "registry client yet)");
+	err_hint(e,
+		 "insula pull NAME, insula load -i ARCHIVE and insula import TAR NAME bring images "
+		 "in, and oci:DIR, oci-archive:FILE, docker-archive:FILE run without");
 	strbuf_done(&there);
 	name_all_free(v, n);
 	return -ENOENT;
@@ -235,9 +236,10 @@ int name_resolve(struct img_store *s, const struct img_reference *r, char **ret_
 		 bool *ret_by_name, struct err *e)
 {
 	_cleanup_strv_ char **ids = NULL;
-	int x = r->digest ? -ENOENT : name_get(s, r->name, r->tag, ret_id, e);
+	/* One that was pulled by digest has that in the place of a tag. */
+	int x = name_get(s, r->name, r->digest ? r->digest : r->tag, ret_id, e);
 
-	*ret_by_name = x == 0;
+	*ret_by_name = x == 0 && !r->digest;
 	if (x != -ENOENT)
 		return x;
 	x = image_ids(s, &ids, e);

@@ -122,15 +122,21 @@ static int send_all(int out, const char *data, size_t len, struct err *e)
 	return 0;
 }
 
-static ssize_t read_some(const struct blob *from, uint64_t done, void *buf, size_t len)
+static int read_some(const struct blob *from, uint64_t done, void *buf, size_t len, size_t *ret_len,
+		     struct err *e)
 {
 	ssize_t n;
 
+	if (from->read)
+		return from->read(from->arg, buf, len, ret_len, e);
 	do
 		n = from->seekable ? pread(from->fd, buf, len, (off_t)(from->offset + done))
 				   : read(from->fd, buf, len);
 	while (n < 0 && errno == EINTR);
-	return n;
+	if (n < 0)
+		return err_sys(e, errno, "read");
+	*ret_len = (size_t)n;
+	return 0;
 }
 
 static int check_digest(const struct blob *from, struct digest *d, struct err *e)
@@ -160,10 +166,11 @@ int worker_feed(const struct blob *from, int out, const struct img_progress *p, 
 	while (!bounded || done < from->size_bytes) {
 		uint64_t left = from->size_bytes - done;
 		size_t want = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
-		ssize_t n = read_some(from, done, buf, want);
+		size_t n;
 
-		if (n < 0)
-			return err_sys(e, errno, "read");
+		r = read_some(from, done, buf, want, &n, e);
+		if (r < 0)
+			return r;
 		if (n == 0 && !bounded)
 			break;
 		if (n == 0)
@@ -171,11 +178,11 @@ int worker_feed(const struct blob *from, int out, const struct img_progress *p, 
 					   (unsigned long long)done,
 					   (unsigned long long)from->size_bytes);
 		if (from->digest)
-			digest_add(&digest, buf, (size_t)n);
-		r = send_all(out, buf, (size_t)n, e);
+			digest_add(&digest, buf, n);
+		r = send_all(out, buf, n, e);
 		if (r < 0)
 			return r;
-		done += (uint64_t)n;
+		done += n;
 		if (p && p->layer)
 			p->layer(p->arg, label, done, bounded ? from->size_bytes : 0);
 	}

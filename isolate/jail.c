@@ -18,30 +18,62 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/self.h"
 #include "base/str.h"
 #include "caps.h"
 #include "isolate/seccomp.h"
 #include "mountfd.h"
 
+#define FILE_MAX_BYTES  (1u << 20)
 #define NOTHING_SPECIAL (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* ---- root directory ---------------------------------------------------------------------- */
 
-static int empty_tree(struct err *e)
+/* A file that is missing, or not for us, is one that the process has to do without. */
+static int copy_file(int tree, const char *path, struct err *e)
 {
-	_cleanup_close_ int fs = mountfd_fs_open("tmpfs", e);
+	_cleanup_free_ char *text = NULL, *parent = strdup(path);
+	_cleanup_close_ int dir = -EBADF;
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+	size_t len;
+
+	if (!slash)
+		return err_nomem(e);
+	if (path_read_file_at(AT_FDCWD, path, FILE_MAX_BYTES, &text, &len, NULL) < 0)
+		return 0;
+	*slash = '\0';
+	dir = path_mkdirs_in_root(tree, parent, 0755, e);
+	return dir < 0 ? dir : path_create_file_at(dir, slash + 1, text, len, 0644, e);
+}
+
+/* Nothing, or copies of a few files. */
+static int small_tree(const struct iso_jail *j, struct err *e)
+{
+	_cleanup_close_ int fs = mountfd_fs_open("tmpfs", e), tree = -EBADF;
 	int r;
 
 	if (fs < 0)
 		return fs;
-	r = mountfd_fs_set(fs, "size", "4096", e);
-	return r < 0 ? r : mountfd_fs_mount(fs, NOTHING_SPECIAL | MOUNT_ATTR_RDONLY, e);
+	r = mountfd_fs_set(fs, "size", j->n_files ? "8m" : "4096", e);
+	if (r < 0)
+		return r;
+	tree = mountfd_fs_mount(fs, NOTHING_SPECIAL, e);
+	if (tree < 0)
+		return tree;
+	for (size_t i = 0; i < j->n_files; i++) {
+		r = copy_file(tree, j->files[i], e);
+		if (r < 0)
+			return err_wrap(e, "copy '%s'", j->files[i]);
+	}
+	r = mountfd_set(tree, false, MOUNT_ATTR_RDONLY, 0, 0, e);
+	return r < 0 ? r : TAKE_FD(tree);
 }
 
 /* The directory alone, not what may be mounted below it. */
@@ -85,7 +117,7 @@ static int enter_root(const struct iso_jail *j, struct err *e)
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "make mounts private");
-	tree = j->root_fd >= 0 ? tree_of(j->root_fd, e) : empty_tree(e);
+	tree = j->root_fd >= 0 ? tree_of(j->root_fd, e) : small_tree(j, e);
 	if (tree < 0)
 		return tree;
 	r = pivot_to(tree, e);
@@ -132,12 +164,14 @@ static int drop_caps(const struct iso_jail *j, struct err *e)
 
 /* ---- system calls ------------------------------------------------------------------------ */
 
-static int words(uint32_t *ret_allow, uint32_t *ret_errno, uint32_t *ret_kill, int *ret_masked)
+static int words(uint32_t *ret_allow, uint32_t *ret_errno, uint32_t *ret_kill, int *ret_masked,
+		 int *ret_equal)
 {
 	if (iso_seccomp_action_parse("SCMP_ACT_ALLOW", ret_allow) < 0 ||
 	    iso_seccomp_action_parse("SCMP_ACT_ERRNO", ret_errno) < 0 ||
 	    iso_seccomp_action_parse("SCMP_ACT_KILL_PROCESS", ret_kill) < 0 ||
-	    iso_seccomp_op_parse("SCMP_CMP_MASKED_EQ", ret_masked) < 0)
+	    iso_seccomp_op_parse("SCMP_CMP_MASKED_EQ", ret_masked) < 0 ||
+	    iso_seccomp_op_parse("SCMP_CMP_EQ", ret_equal) < 0)
 		return -EINVAL;
 	return 0;
 }
@@ -145,22 +179,29 @@ static int words(uint32_t *ret_allow, uint32_t *ret_errno, uint32_t *ret_kill, i
 static int install_filter(const struct iso_jail *j, struct err *e)
 {
 	char *memory[] = {"mmap", "mprotect", NULL}, *thread[] = {"clone", NULL},
-	     *refused[] = {"clone3", NULL};
+	     *refused[] = {"clone3", NULL}, *sockets[] = {"socket", NULL};
 	struct iso_seccomp_arg no_exec = {.index = 2, .value = PROT_EXEC};
 	struct iso_seccomp_arg only_thread = {.value = CLONE_THREAD, .value_two = CLONE_THREAD};
+	struct iso_seccomp_arg families[] = {
+		{.value = AF_INET}, {.value = AF_INET6}, {.value = AF_NETLINK}};
+	/* C libraries ask a name service daemon over AF_UNIX first: a failure is enough for them. */
+	struct iso_seccomp_arg local_family = {.value = AF_UNIX};
 	_cleanup_(iso_bpf_done) struct iso_bpf bpf = {0};
 	_cleanup_free_ char **names = calloc(j->n_calls + 1, sizeof(*names));
 	struct iso_seccomp s = {.present = true};
 	uint32_t allow, give_errno;
-	int masked, r;
+	int masked, equal, r;
 
 	if (!names)
 		return err_nomem(e);
-	if (words(&allow, &give_errno, &s.default_action, &masked) < 0)
+	if (words(&allow, &give_errno, &s.default_action, &masked, &equal) < 0)
 		return err_set(e, ERR_INTERNAL, EINVAL, "unknown words of a filter");
 	for (size_t i = 0; i < j->n_calls; i++)
 		names[i] = (char *)j->calls[i]; /* only read */
 	no_exec.op = only_thread.op = masked;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		families[i].op = equal;
+	local_family.op = equal;
 
 	struct iso_seccomp_rule rules[] = {
 		{.names = names, .action = allow},
@@ -170,10 +211,20 @@ static int install_filter(const struct iso_jail *j, struct err *e)
 		 .action = give_errno,
 		 .errno_ret = ENOSYS,
 		 .has_errno_ret = true},
+		/* the last ones: only with `internet` */
+		{.names = sockets, .action = allow, .args = &families[0], .n_args = 1},
+		{.names = sockets, .action = allow, .args = &families[1], .n_args = 1},
+		{.names = sockets, .action = allow, .args = &families[2], .n_args = 1},
+		{.names = sockets,
+		 .action = give_errno,
+		 .errno_ret = EAFNOSUPPORT,
+		 .has_errno_ret = true,
+		 .args = &local_family,
+		 .n_args = 1},
 	};
 
 	s.rules = rules;
-	s.n_rules = ARRAY_SIZE(rules);
+	s.n_rules = ARRAY_SIZE(rules) - (j->internet ? 0 : 4);
 	r = iso_seccomp_compile(&s, &bpf, e);
 	if (r < 0)
 		return r;

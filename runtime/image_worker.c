@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -30,7 +31,9 @@
 struct start {
 	/* borrowed */
 	const char *program;
-	char *const *args;
+	char *const *args, *const *env;
+	const struct image_worker_place *place;
+	int program_fd; /* opened, since not every id gets through the directories to it; -1: by its path */
 	int fds[3 + WORKER_FDS_MAX];
 	size_t n_fds; /* with the three standard ones */
 	int tell_fd;
@@ -46,6 +49,11 @@ static int arrange(struct start *s, struct err *e)
 	s->tell_fd = fcntl(s->tell_fd, F_DUPFD_CLOEXEC, 3 + WORKER_FDS_MAX);
 	if (s->tell_fd < 0)
 		return err_sys(e, errno, "arrange descriptors");
+	if (s->program_fd >= 0) {
+		s->program_fd = fcntl(s->program_fd, F_DUPFD_CLOEXEC, 3 + WORKER_FDS_MAX);
+		if (s->program_fd < 0)
+			return err_sys(e, errno, "arrange descriptors");
+	}
 	for (size_t i = 0; i < s->n_fds; i++) {
 		moved[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, 3 + WORKER_FDS_MAX);
 		if (moved[i] < 0)
@@ -59,13 +67,15 @@ static int arrange(struct start *s, struct err *e)
 
 static int worker_child(void *arg)
 {
-	static char *const no_env[] = {NULL};
 	struct start *s = arg;
 	struct err e = ERR_INIT;
 
 	if (arrange(s, &e) == 0) {
 		proc_reset_signals();
-		execve(s->program, s->args, no_env);
+		if (s->program_fd >= 0)
+			syscall(SYS_execveat, s->program_fd, "", s->args, s->env, AT_EMPTY_PATH);
+		else
+			execve(s->program, s->args, s->env);
 		err_sys(&e, errno, "execute '%s'", s->program);
 	}
 	fd_write_all(s->tell_fd, &e, sizeof(e), "the error", NULL);
@@ -97,18 +107,14 @@ static int hear(int fd, pid_t pid, struct err *e)
 
 static int spawn(struct start *s, pid_t *ret_pid, struct err *e)
 {
-	_cleanup_(iso_id_maps_done) struct iso_id_maps uid = {0}, gid = {0};
+	const struct image_worker_place *place = s->place;
 	int tell[2], r;
-	bool single;
 	pid_t pid;
 
-	r = iso_user_maps(&uid, &gid, &single, NULL, e);
-	if (r < 0)
-		return r;
 	if (pipe2(tell, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "make a pipe");
 	s->tell_fd = tell[1];
-	r = iso_userns_spawn(&uid, &gid, WORKER_NAMESPACES, worker_child, s, &pid, e);
+	r = iso_userns_spawn(place->uid, place->gid, place->namespaces, worker_child, s, &pid, e);
 	close(tell[1]);
 	if (r == 0)
 		r = hear(tell[0], pid, e);
@@ -118,11 +124,18 @@ static int spawn(struct start *s, pid_t *ret_pid, struct err *e)
 	return r;
 }
 
-int image_worker_start_program(const char *program, char *const *args, const int *fds, size_t n_fds,
-			       pid_t *ret_pid, struct err *e)
+int image_worker_start_in(const struct image_worker_place *place, const char *program,
+			  char *const *args, const int *fds, size_t n_fds, pid_t *ret_pid,
+			  struct err *e)
 {
-	_cleanup_close_ int null_fd = -EBADF;
-	struct start s = {.program = program, .args = args, .n_fds = 3 + n_fds};
+	static char *const no_env[] = {NULL};
+	_cleanup_close_ int null_fd = -EBADF, program_fd = -EBADF;
+	struct start s = {.program = program,
+			  .args = args,
+			  .env = place->env ? place->env : no_env,
+			  .place = place,
+			  .program_fd = -1,
+			  .n_fds = 3 + n_fds};
 
 	if (n_fds > WORKER_FDS_MAX)
 		return err_set(e, ERR_INTERNAL, EINVAL, "%zu descriptors for a worker", n_fds);
@@ -132,7 +145,25 @@ int image_worker_start_program(const char *program, char *const *args, const int
 	for (size_t i = 0; i < 3; i++)
 		s.fds[i] = null_fd;
 	memcpy(s.fds + 3, fds, n_fds * sizeof(*fds));
+	if (place->by_descriptor) {
+		program_fd = open(program, O_PATH | O_CLOEXEC);
+		if (program_fd < 0)
+			return err_sys(e, errno, "open '%s'", program);
+		s.program_fd = program_fd;
+	}
 	return spawn(&s, ret_pid, e);
+}
+
+int image_worker_start_program(const char *program, char *const *args, const int *fds, size_t n_fds,
+			       pid_t *ret_pid, struct err *e)
+{
+	_cleanup_(iso_id_maps_done) struct iso_id_maps uid = {0}, gid = {0};
+	struct image_worker_place place = {
+		.uid = &uid, .gid = &gid, .namespaces = WORKER_NAMESPACES};
+	bool single;
+	int r = iso_user_maps(&uid, &gid, &single, NULL, e);
+
+	return r < 0 ? r : image_worker_start_in(&place, program, args, fds, n_fds, ret_pid, e);
 }
 
 int image_worker_start(_unused_ void *arg, char *const *args, const int *fds, size_t n_fds,

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "caller.h"
+#include "image_fetch.h"
 #include "image_worker.h"
 #include "images/image.h"
 #include "isolate/userns.h"
@@ -55,7 +56,8 @@ static int ids_name(char **ret, struct err *e)
 int rt_images(struct rt_ctx *ctx, struct img_store **ret, struct err *e)
 {
 	_cleanup_free_ char *ids = NULL;
-	struct img_store_params p = {.worker = image_worker_start, .log = &ctx->log};
+	struct img_store_params p = {
+		.worker = image_worker_start, .fetch = image_fetch_start, .log = &ctx->log};
 	int r;
 
 	if (!ctx->images) {

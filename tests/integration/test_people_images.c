@@ -150,7 +150,7 @@ static const struct row rows[] = {
 	 SAYS("from the host\n")},
 	{"an unknown image",
 	 IMAGE,
-	 {"nothing:here"},
+	 {"--pull", "never", "nothing:here"},
 	 {"true"},
 	 FAILS(125, "nothing:here|insula load")},
 	{"a missing archive",

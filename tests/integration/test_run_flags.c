@@ -316,7 +316,7 @@ static const struct {
 	{{"--restart", "always"}, "--restart"},
 	{{"--publish", "80:80"}, "--publish|bridge"},
 	{{"--health-cmd", "true"}, "--health-cmd"},
-	{{"--pull", "always"}, "--pull always|registries"},
+	{{"--pull", "newer"}, "--pull newer|always"},
 	{{"--pull", "sometimes"}, "--pull|missing"},
 	{{"--platform", "linux/vax"}, "--platform|vax"},
 	{{"--stop-signal", "HELLO"}, "--stop-signal|HELLO"},

@@ -82,7 +82,9 @@ struct img_store_params {
 	 * for one map of ids are of no use to another: "0" for root, a digest of the map otherwise. Letters and digits. */
 	const char *ids;
 	img_worker_fn worker;
-	void *worker_arg;
+	img_worker_fn
+		fetch;    /* the same for insula-fetch (images/fetch.h); NULL: nothing is pulled */
+	void *worker_arg; /* of both */
 	const struct log_sink *log;
 };
 int img_store_open(const struct img_store_params *p, struct img_store **ret, struct err *e);
@@ -108,6 +110,22 @@ int img_import(struct img_store *s, const char *path, const char *name,
  * *ret_names: strv of them, or of the id; the caller frees it. */
 int img_load(struct img_store *s, const struct img_reference *from, const struct img_progress *p,
 	     char ***ret_names, struct err *e);
+
+struct img_pull_params {
+	const char *platform; /* "linux/amd64[/v1]", "amd64"; NULL: this host's best */
+	/* Certificates are not verified, and plain http will do. Without it they are, and only this host itself (localhost,
+	 * 127.0.0.0/8, ::1) may speak plain http. */
+	bool any_tls;
+	uint32_t stall_sec; /* give up when nothing comes for so long; 0: 30 */
+	/* Where configuration and credentials are looked for: HOME, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, REGISTRY_AUTH_FILE,
+	 * DOCKER_CONFIG, SSL_CERT_FILE, PATH. */
+	char *const *env;
+};
+
+/* Have an image (a name, IMG_STORED) as its registry has it now: what is not in the store is fetched and unpacked, and
+ * the name leads to it from then on. *ret_id: caller frees. Nothing is kept of a pull that fails but whole layers. */
+int img_pull(struct img_store *s, const struct img_reference *r, const struct img_pull_params *how,
+	     const struct img_progress *p, char **ret_id, struct err *e);
 
 /* One more name for a stored image. */
 int img_tag(struct img_store *s, const struct img_reference *image, const char *name,

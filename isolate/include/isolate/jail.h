@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,12 @@ struct iso_jail {
 	/* The one directory that is to be reached: it becomes the root directory, and the descriptor is replaced by one of the same
 	 * number that ".." leads nowhere from. -1: the root is an empty directory that nothing can be written to. */
 	int root_fd;
+	/* With root_fd -1: files of the host that are in the empty root at the same paths, as copies made now. What is not there or
+	 * cannot be read is left out. */
+	const char *const *files;
+	size_t n_files;
+	/* socket(2) of the Internet's families and of NETLINK_ROUTE's (reading), which else is not allowed at all; others fail. */
+	bool internet;
 	uint64_t caps;                    /* capabilities to keep; bit n is capability n */
 	const struct iso_rlimit *rlimits; /* a hard limit of ours below one of these stays */
 	size_t n_rlimits;
