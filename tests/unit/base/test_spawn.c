@@ -5,7 +5,9 @@
  */
 #include "check.h"
 
+#include <linux/capability.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -63,6 +65,24 @@ static void only_mapped_descriptors_arrive(void **state)
 			    "i=$((i+1)); done; readlink /proc/$$/fd/0 /proc/$$/fd/2; cat <&7");
 	assert_string_equal(out, "0\n1\n2\n7\n/dev/null\n/dev/null\na");
 	(void)open_one;
+}
+
+/* Root's program has these alone, though an exec gives root all; what is not named cannot come back. */
+static void limited_capabilities(void **state)
+{
+	struct proc_spawn s = {.limit_caps = true,
+			       .caps = UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_SETFCAP,
+			       .cgroup_fd = -1};
+	_cleanup_free_ char *out = NULL;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# skip: only root has capabilities to limit\n");
+		skip();
+	}
+	out = output_of(&s, "grep -E '^Cap(Inh|Prm|Eff|Amb)' /proc/self/status | tr -d '\\t '");
+	assert_string_equal(out, "CapInh:0000000080000001\nCapPrm:0000000080000001\n"
+				 "CapEff:0000000080000001\nCapAmb:0000000080000001\n");
 }
 
 static void permuted_maps(void **state)
@@ -429,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_mapped_descriptors_arrive),
+		cmocka_unit_test(limited_capabilities),
 		cmocka_unit_test(permuted_maps),
 		cmocka_unit_test(standard_streams_may_be_exchanged),
 		cmocka_unit_test(wrong_maps_are_refused),
