@@ -110,8 +110,9 @@ static char *new_memory(size_t bytes, char **ret_region)
 	if (region == MAP_FAILED)
 		return NULL;
 	memory = (char *)(((uintptr_t)region + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-	/* Best effort: without, pages come one by one as they are written. */
-	(void)!madvise(memory, HUGE_PAGE, MADV_HUGEPAGE);
+	/* Best effort: without, pages come one by one as they are written. All of it, or a part would lie in two mappings, which
+	 * mremap(2) moves at once only since Linux 6.17. */
+	(void)!madvise(memory, bytes > HUGE_PAGE ? bytes : HUGE_PAGE, MADV_HUGEPAGE);
 	(void)!madvise(memory, bytes, MADV_POPULATE_WRITE);
 	*ret_region = region;
 	return memory;
