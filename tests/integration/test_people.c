@@ -257,7 +257,7 @@ static const struct row rows[] = {
 	{"more hosts",
 	 HOST,
 	 {"--add-host", "db:10.0.0.5"},
-	 SH("grep db /etc/hosts"),
+	 SH("grep -w db /etc/hosts"),
 	 SAYS("10.0.0.5\tdb\n")},
 	{"a resolver",
 	 HOST,

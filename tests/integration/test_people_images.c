@@ -68,7 +68,9 @@ static const struct row rows[] = {
 	 IMAGE,
 	 {"{LAYOUT}:box"},
 	 {},
-	 SAYS("root\n/work\nblue\n"),
+	 /* Who cannot have its owners is told, when it is unpacked. */
+	 {{PLAIN, 0, "root\n/work\nblue\n", "no subordinate ids"},
+	  {EVERYBODY, 0, "root\n/work\nblue\n", NULL}},
 	 .vm = ROOT},
 	{"flags before what it says",
 	 IMAGE,
