@@ -105,7 +105,6 @@ static bool is_in(const pid_t *pids, size_t n, long pid)
 /* The number in the column that the heading has "PID" over, counted in words. */
 static int pid_column(const char *heading)
 {
-	_cleanup_strv_ char **words = NULL;
 	_cleanup_free_ char *copy = strdup(heading);
 	char *save = NULL;
 	int column = 0;
