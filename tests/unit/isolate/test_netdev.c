@@ -21,8 +21,11 @@ static void must_run(const char *command)
 
 static void make_pair(void)
 {
-	must_run("ip link add one type veth peer name other && "
-		 "ip addr add 192.0.2.5/24 brd 192.0.2.255 dev one && "
+	if (system("ip link add one type veth peer name other") != 0) {
+		print_message("# no veth pairs here (module veth, package iproute2)\n");
+		skip();
+	}
+	must_run("ip addr add 192.0.2.5/24 brd 192.0.2.255 dev one && "
 		 "ip -6 addr add 2001:db8::5/64 nodad dev one && ip link set other up && "
 		 "ip link set one up");
 }
