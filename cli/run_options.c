@@ -119,7 +119,7 @@ static const struct opt run_opts[] = {
 	{"device-read-iops", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
 	{"device-write-bps", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
 	{"device-write-iops", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
-	{"disable-content-trust", 0, OPT_REFUSED, NULL, "there are no registries", 0},
+	{"disable-content-trust", 0, OPT_REFUSED, NULL, "digests are always checked", 0},
 	{"disk-size", 0, OPT_REFUSED_VALUE, "SIZE", "there are no disks", 0},
 	{"expose", 0, OPT_REFUSED_VALUE, "PORT", "there is no bridge; use --network host", 0},
 	{"gpus", 0, OPT_REFUSED_VALUE, "DEVICES", "use --device, and -v for the driver's libraries", 0},

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * insula pull, from a registry that lies (tests/harness/liar.c) and from docker-registry, all on the loopback address.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "liar.h"
+
+static struct liar liar;
+static int stores;
+
+/* A store of its own for each pull. */
+static const char *new_store(const struct world *w)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/store-%d", w->dir, ++stores);
+	return path;
+}
+
+static void nothing_is_left(const char *store)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "test -z \"$(find '%s' -name '.tmp-*' -o -name '.lock-*')\" && "
+		 "test -z \"$(find '%s/images' '%s/names' -type f 2>/dev/null)\"",
+		 store, store, store);
+	expect_result(run(&(struct run_spec){.argv = ARGV("/bin/sh", "-c", command)}), 0, "", NULL);
+}
+
+static struct run_result pull(const struct world *w, const char *store, const char *repository,
+			      const char *const *env)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "127.0.0.1:%d/%s", liar.port, repository);
+	memset(liar.seen, 0, sizeof(*liar.seen));
+	return run(&(struct run_spec){.argv = ARGV(w->insula, "--root", w->state, "--store", store,
+						   "pull", "--timeout", "1s", name),
+				      .env = env});
+}
+
+static const struct {
+	const char *repository, *words;
+} refused[] = {
+	{"larger", "10241|descriptor"},
+	{"unending", "longer|descriptor"},
+	{"shorter", "5120|10240"},
+	{"otherbytes", "digest"},
+	{"wrongrange", "5120|0-5119"},
+	{"unaskedpart", "206"},
+	{"round", "redirects"},
+	{"file", "redirect|file:"},
+	{"stall", "nothing came|1 s"},
+	{"busylong", "3600"},
+	{"headers", "headers"},
+	{"badwords", "DENIED|does not have it"},
+	{"garbage", "challenge|end"},
+	{"unknown", "Basic|Bearer"},
+	{"badrealm", "token endpoint|file:"},
+	{"badtoken", "token"},
+	{"vast", "larger"},
+	{"both", "index and a manifest"},
+};
+
+static void lies_are_refused(void **state)
+{
+	const struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		const char *store = new_store(w);
+
+		print_message("%s\n", refused[i].repository);
+		expect_error(pull(w, store, refused[i].repository, NULL), 125, refused[i].words);
+		nothing_is_left(store);
+	}
+}
+
+static void troubles_are_overcome(void **state)
+{
+	static const char *const names[] = {"honest",  "rightrange", "wholeagain",
+					    "norange", "busyonce",   "token"};
+	const struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct run_result r = pull(w, new_store(w), names[i], NULL);
+
+		print_message("%s: %s\n", names[i], r.err);
+		assert_int_equal(r.code, 0);
+		assert_int_equal(strlen(r.out), 65);
+		run_result_done(&r);
+	}
+}
+
+/* "ada:secret" */
+static void secrets_stay_with_their_host(void **state)
+{
+	const struct world *w = *state;
+	char file[128], text[256], env[160];
+	struct run_result r;
+
+	snprintf(file, sizeof(file), "%s/auth.json", w->dir);
+	snprintf(text, sizeof(text),
+		 "{\"auths\":{\"127.0.0.1:%d\":{\"auth\":\"YWRhOnNlY3JldA==\"}}}", liar.port);
+	write_file(file, text, 0600);
+	snprintf(env, sizeof(env), "REGISTRY_AUTH_FILE=%s", file);
+	r = pull(w, new_store(w), "away", ARGV(env));
+	print_message("%s", r.err);
+	assert_int_equal(r.code, 0);
+	assert_null(strstr(r.err, "secret"));
+	run_result_done(&r);
+	assert_false(liar.seen->secret_elsewhere);
+
+	memset(liar.seen, 0, sizeof(*liar.seen));
+	r = pull(w, new_store(w), "token", ARGV(env));
+	assert_int_equal(r.code, 0);
+	run_result_done(&r);
+	assert_true(liar.seen->secret_at_home);
+}
+
+/* The registries of the last test; ended also when it fails. */
+static struct {
+	pid_t pid;
+	int out;
+} registries[2];
+
+static void start_registry(int i, const char *configuration)
+{
+	registries[i].pid = start(ARGV("/usr/bin/docker-registry", "serve", configuration), false,
+				  &registries[i].out);
+}
+
+static int teardown(void **state)
+{
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("REGISTRY_AUTH_FILE");
+	for (int i = 0; i < 2; i++) {
+		if (registries[i].pid <= 0)
+			continue;
+		kill(registries[i].pid, SIGKILL);
+		finish(registries[i].pid, 20);
+		close(registries[i].out);
+	}
+	return world_teardown(state);
+}
+
+/* ---- docker-registry --------------------------------------------------------------------------------- */
+
+static bool answers(void *arg)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)(*(int *)arg)),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+
+	close(fd);
+	return ok;
+}
+
+static int free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	bind(fd, (struct sockaddr *)&a, len);
+	getsockname(fd, (struct sockaddr *)&a, &len);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static void shell(const char *command)
+{
+	struct run_result r = run(&(struct run_spec){.argv = ARGV("/bin/sh", "-ec", command)});
+
+	if (r.code != 0)
+		print_message("%s\n%s%s", command, r.out, r.err);
+	assert_int_equal(r.code, 0);
+	run_result_done(&r);
+}
+
+/* One image, by http, and by TLS with a password. */
+static void a_real_registry(void **state)
+{
+	const struct world *w = *state;
+	const char *store = new_store(w), *other = new_store(w);
+	char command[4096], name[64], certificates[160], credentials[160], path[128];
+	int port = free_port(), tls = free_port();
+
+	snprintf(command, sizeof(command),
+		 "cd '%s'; mkdir reg; cd reg; tar -C '%s' -cf root.tar .; umoci init --layout oci; "
+		 "umoci new --image oci:one; umoci raw add-layer --image oci:one root.tar; "
+		 "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out ca.pem -days 2 "
+		 "-subj /CN=localhost -addext subjectAltName=DNS:localhost; "
+		 "htpasswd -Bbn ada secret > users; "
+		 "printf 'version: 0.1\\nlog: {level: error}\\nstorage: {filesystem: "
+		 "{rootdirectory: %s/reg/data}}\\n' | tee http.yml > tls.yml; "
+		 "echo 'http: {addr: \"127.0.0.1:%d\"}' >> http.yml; "
+		 "printf 'http: {addr: \"127.0.0.1:%d\", tls: {certificate: %s/reg/ca.pem, key: "
+		 "%s/reg/key.pem}}\\nauth: {htpasswd: {realm: r, path: %s/reg/users}}\\n' >> "
+		 "tls.yml; echo '{\"auths\":{\"localhost:%d\":{\"auth\":\"YWRhOnNlY3JldA==\"}}}' > "
+		 "auth.json",
+		 w->dir, w->rootfs, w->dir, port, tls, w->dir, w->dir, w->dir, tls);
+	shell(command);
+	snprintf(path, sizeof(path), "%s/reg/http.yml", w->dir);
+	start_registry(0, path);
+	snprintf(path, sizeof(path), "%s/reg/tls.yml", w->dir);
+	start_registry(1, path);
+	assert_true(eventually(answers, &port, 30));
+	assert_true(eventually(answers, &tls, 30));
+	snprintf(command, sizeof(command),
+		 "cd '%s/reg'; skopeo copy -q --dest-tls-verify=false oci:oci:one "
+		 "docker://127.0.0.1:%d/a/one:1",
+		 w->dir, port);
+	shell(command);
+
+	snprintf(name, sizeof(name), "127.0.0.1:%d/a/one:1", port);
+	expect_result(
+		run(&(struct run_spec){.argv = ARGV(w->insula, "--root", w->state, "--store", store,
+						    "run", "--rm", name, "echo", "pulled")}),
+		0, "pulled\n", NULL);
+	expect_error(run(&(struct run_spec){.argv = ARGV(w->insula, "--store", store, "pull",
+							 "--platform", "linux/riscv64", name)}),
+		     125, "riscv64|host");
+	snprintf(name, sizeof(name), "127.0.0.1:%d/a/none:1", port);
+	expect_error(
+		run(&(struct run_spec){.argv = ARGV(w->insula, "--store", store, "pull", name)}),
+		125, "does not have it");
+
+	snprintf(name, sizeof(name), "localhost:%d/a/one:1", tls);
+	expect_error(
+		run(&(struct run_spec){.argv = ARGV(w->insula, "--store", other, "pull", name)}),
+		125, "certificate");
+	snprintf(certificates, sizeof(certificates), "%s/reg/ca.pem", w->dir);
+	setenv("SSL_CERT_FILE", certificates, 1);
+	expect_error(
+		run(&(struct run_spec){.argv = ARGV(w->insula, "--store", other, "pull", name)}),
+		125, "without credentials|insula login");
+	snprintf(credentials, sizeof(credentials), "%s/reg/auth.json", w->dir);
+	setenv("REGISTRY_AUTH_FILE", credentials, 1);
+	expect_result(
+		run(&(struct run_spec){.argv = ARGV(w->insula, "--root", w->state, "--store", other,
+						    "run", "--rm", name, "echo", "by TLS")}),
+		0, "by TLS\n", NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lies_are_refused),
+		cmocka_unit_test(troubles_are_overcome),
+		cmocka_unit_test(secrets_stay_with_their_host),
+		cmocka_unit_test(a_real_registry),
+	};
+	int failed;
+
+	liar_start(&liar);
+	failed = cmocka_run_group_tests_name("registry", tests, world_setup, teardown);
+	liar_stop(&liar);
+	return failed;
+}
