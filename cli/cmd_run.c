@@ -13,8 +13,9 @@
 #include "run_detached.h"
 #include "run_image.h"
 #include "run_options.h"
+#include "run_system.h"
 
-static int explain(struct cli *cli, struct rt_create_request *c, struct err *e)
+int run_explain(struct cli *cli, struct rt_create_request *c, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = rt_explain(&cli->ctx, c, &text, e);
@@ -58,8 +59,8 @@ static int run_in_background(struct cli *cli, const struct run_opts *o, struct r
 }
 
 /* All that can be found wrong was: now things are made, and others are replaced. */
-static int run_checked(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,
-		       struct err *e)
+int run_checked(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,
+		struct err *e)
 {
 	int r = cidfile_reserve(o->cidfile, e);
 
@@ -161,7 +162,7 @@ static int run(struct cli *cli, const struct run_opts *o, struct rt_run_request 
 		r = make_request(cli, request, &c, &files, e);
 	if (r < 0)
 		return r;
-	r = o->explain ? explain(cli, &c, e) : run_checked(cli, o, &c, e);
+	r = o->explain ? run_explain(cli, &c, e) : run_checked(cli, o, &c, e);
 	rt_files_free(files, c.n_files);
 	return r;
 }
@@ -182,7 +183,15 @@ static int run_or_create(struct cli *cli, int argc, char **argv, bool only_creat
 	if (r >= 0)
 		r = run_opts_check(&o, argc, first, e);
 	if (r >= 0)
+		r = run_system_check(&o, o.rootfs ? NULL : argv[first], e);
+	if (r >= 0)
 		r = run_parts_take(&cli->ctx, &o, &parts, e);
+	if (r >= 0 && run_system_is(&o, o.rootfs ? NULL : argv[first])) {
+		r = run_system(cli, &o, &parts, argv + first, e);
+		run_parts_done(&parts);
+		run_opts_done(&o);
+		return r;
+	}
 	if (r >= 0 && !o.rootfs)
 		r = run_image_open(cli, &o, argv[first], &image, e);
 	if (r >= 0)

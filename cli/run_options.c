@@ -45,6 +45,18 @@ static const struct opt run_opts[] = {
 	{"platform", 0, OPT_STRING, "OS/ARCH", "insist on a platform; only the host's can run", FIELD(platform)},
 	{"quiet", 'q', OPT_FLAG, NULL, "no progress of what takes time", FIELD(quiet)},
 
+	HEADING("A disk in the place of an image (--vm DISK.img): a whole guest system"),
+	{"persist", 0, OPT_FLAG, NULL, "let it write to its disks; default: changes are thrown away", FIELD(persist)},
+	{"disk", 0, OPT_LIST, "FILE[:ro]", "a further disk", FIELD(disks)},
+	{"format", 0, OPT_STRING, "FORMAT", "of the disk: raw or qcow2; default: by its name (.img, .raw, .qcow2)", FIELD(format)},
+	{"boot", 0, OPT_STRING, "HOW", "kernel (ours, from a disk that is one ext4 file system), bios or uefi; default: by a look at the disk", FIELD(boot)},
+	{"root-partition", 0, OPT_NUMBER, "N", "boot our kernel with this partition as its root", FIELD(root_partition)},
+	{"kernel", 0, OPT_STRING, "FILE", "boot this kernel (bzImage or vmlinux)", FIELD(kernel)},
+	{"initrd", 0, OPT_STRING, "FILE", "its initramfs; --append names the root then", FIELD(initrd)},
+	{"append", 0, OPT_STRING, "WORDS", "more for the kernel's command line", FIELD(append)},
+	{"cloud-init", 0, OPT_STRING, "FILE", "a NoCloud seed with this user-data", FIELD(cloud_init)},
+	{"detach-keys", 0, OPT_STRING, "KEYS", "leave its terminal by these; default: ctrl-p,ctrl-q; an empty text: none", FIELD(detach_keys)},
+
 	HEADING("What it sees"),
 	{"volume", 'v', OPT_LIST, "[DIR:]DIR[:WORDS]", "share a directory or file of the host; words: ro, O (changes to a directory are thrown away), nosuid, nodev, noexec, slave, …", FIELD(volumes)},
 	{"mount", 0, OPT_LIST, "SPEC", "KEY=VALUE,…: type=bind|tmpfs|volume,source=…,destination=…,readonly,…", FIELD(mounts)},
@@ -111,10 +123,8 @@ static const struct opt run_opts[] = {
 	{"cgroup-parent", 0, OPT_REFUSED_VALUE, "PATH", "the group is chosen by us; linux.cgroupsPath of a bundle has it", 0},
 	{"cgroupns", 0, OPT_REFUSED_VALUE, "MODE", "it is always private", 0},
 	{"cgroups", 0, OPT_REFUSED_VALUE, "HOW", "limits are kept by a group, if the caller may make one", 0},
-	{"cloud-init", 0, OPT_REFUSED_VALUE, "FILE", "there are no disk images", 0},
 	{"cpu-rt-period", 0, OPT_REFUSED_VALUE, "USEC", "real-time scheduling is only in a bundle", 0},
 	{"cpu-rt-runtime", 0, OPT_REFUSED_VALUE, "USEC", "real-time scheduling is only in a bundle", 0},
-	{"detach-keys", 0, OPT_REFUSED_VALUE, "KEYS", "a run in the foreground has no monitor to be left with; use -d, and attach --detach-keys", 0},
 	{"device-read-bps", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
 	{"device-read-iops", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
 	{"device-write-bps", 0, OPT_REFUSED_VALUE, "LIMIT", "block I/O limits are only in a bundle", 0},
@@ -133,7 +143,6 @@ static const struct opt run_opts[] = {
 	{"ip", 0, OPT_REFUSED_VALUE, "ADDRESS", "there is no bridge", 0},
 	{"ip6", 0, OPT_REFUSED_VALUE, "ADDRESS", "there is no bridge", 0},
 	{"isolation", 0, OPT_REFUSED_VALUE, "KIND", "it is for Windows; --vm gives a kernel of its own", 0},
-	{"kernel", 0, OPT_REFUSED_VALUE, "KERNEL", "set INSULA_GUEST_DIR", 0},
 	{"kernel-memory", 0, OPT_REFUSED_VALUE, "SIZE", "the kernel has no such limit any more; --memory counts it", 0},
 	{"link", 0, OPT_REFUSED_VALUE, "ID", "there is no bridge", 0},
 	{"link-local-ip", 0, OPT_REFUSED_VALUE, "ADDRESS", "there is no bridge", 0},
@@ -175,17 +184,18 @@ void run_opts_init(struct run_opts *o)
 		.pids = CG_UNSET,
 		.oom_score_adj = CG_UNSET,
 		.stop_timeout = -1,
+		.root_partition = -1,
 	};
 }
 
 void run_opts_done(struct run_opts *o)
 {
-	char **lists[] = {o->env,     o->env_files, o->groups,      o->volumes,
-			  o->mounts,  o->tmpfs,     o->devices,     o->device_rules,
-			  o->hosts,   o->dns,       o->dns_search,  o->dns_options,
-			  o->cap_add, o->cap_drop,  o->security,    o->sysctls,
-			  o->ulimits, o->labels,    o->label_files, o->annotations,
-			  o->log_opts};
+	char **lists[] = {o->env,      o->env_files, o->groups,      o->volumes,
+			  o->mounts,   o->tmpfs,     o->devices,     o->device_rules,
+			  o->hosts,    o->dns,       o->dns_search,  o->dns_options,
+			  o->cap_add,  o->cap_drop,  o->security,    o->sysctls,
+			  o->ulimits,  o->labels,    o->label_files, o->annotations,
+			  o->log_opts, o->disks};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_free(lists[i]);

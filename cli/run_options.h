@@ -14,6 +14,11 @@ struct run_opts {
 	bool vm, interactive, tty, detach, init, env_host, quiet;
 	bool tls_verify;  /* of a registry that is pulled from; true unless it was said otherwise */
 	bool only_create; /* no flag: insula create */
+	/* a disk: run_system.h */
+	const char *format, *boot, *kernel, *initrd, *append, *cloud_init, *detach_keys;
+	char **disks;
+	bool persist;
+	int64_t root_partition;
 	/* what it sees */
 	const char *hostname, *domainname, *network;
 	char **volumes, **mounts, **tmpfs, **devices, **device_rules;

@@ -27,6 +27,8 @@ struct vm {
 	int console_fd;        /* our end of the guest's serial console */
 	struct vm_child files; /* the file server; pid 0 if nothing is shared */
 	struct console_ring console;
+	bool is_system;   /* the console is the caller's to read */
+	bool powered_off; /* set by the engine when it ended so */
 	void *priv; /* the engine's */
 };
 
@@ -59,6 +61,8 @@ struct vm_engine {
 	int (*resume)(struct vm *vm, struct err *e);
 	void (*kill)(struct vm *vm); /* wait for it, free priv; idempotent */
 	const char *(*describe)(const struct vm *vm);
+	/* Of a guest that is a whole system; NULL where the engine refuses those. */
+	int (*power_button)(struct vm *vm, struct err *e);
 };
 
 extern const struct vm_engine vm_engine_qemu, vm_engine_kvm;

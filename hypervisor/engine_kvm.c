@@ -87,6 +87,10 @@ static int kvm_check(const struct vm_config *c, struct err *e)
 
 	if (c->accel == VM_ACCEL_TCG)
 		return err_unsupported(e, "engine kvm: has no software emulation");
+	if (c->system) {
+		err_unsupported(e, "full guest systems: not with the engine kvm yet");
+		return err_hint(e, "use --engine qemu");
+	}
 	if (c->vcpus < 1 || c->vcpus > VCPUS_MAX)
 		return err_invalid(e, "vCPUs: %u is not in 1..%u", c->vcpus, VCPUS_MAX);
 	if (c->n_disks > VM_DISKS_MAX)

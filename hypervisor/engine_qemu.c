@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "qemu_args.h"
+#include "qemu_system.h"
 #include "qmp.h"
 
 /* From exec to a finished machine takes 0.1 s on an idle host; an overloaded one gets its time. */
@@ -50,8 +51,10 @@ static int qemu_check(const struct vm_config *c, struct err *e)
 		err_set(e, ERR_NOT_FOUND, ENOENT, "find %s: not installed", qemu_program_name());
 		return err_hint(e, "install %s", qemu_package_name());
 	}
-	if (c->n_disks)
+	if (c->n_disks && !c->system)
 		return err_unsupported(e, "disks: not with the engine qemu yet");
+	if (c->system && qemu_system_check(c, e) < 0)
+		return e ? -e->errnum : -EINVAL;
 	if (c->vcpus < 1 || c->vcpus > max)
 		return err_invalid(e, "vCPUs: %u is not in 1..%u", c->vcpus, max);
 	return 0;
@@ -117,7 +120,7 @@ static int spawn_qemu(struct qemu *q, const struct vm_config *c, enum vm_accel a
 {
 	_cleanup_strv_ char **argv = NULL;
 	_cleanup_close_ int monitor_end = -EBADF;
-	struct proc_fd_map fds[5];
+	struct proc_fd_map fds[5 + QEMU_SYSTEM_FDS];
 	size_t n = 0;
 	int pair[2], r;
 
@@ -132,12 +135,17 @@ static int spawn_qemu(struct qemu *q, const struct vm_config *c, enum vm_accel a
 	if (r < 0)
 		return r;
 	fds[n++] = (struct proc_fd_map){monitor_end, QEMU_FD_MONITOR};
-	fds[n++] = (struct proc_fd_map){agent_end, QEMU_FD_AGENT};
+	if (!c->system)
+		fds[n++] = (struct proc_fd_map){agent_end, QEMU_FD_AGENT};
 	fds[n++] = (struct proc_fd_map){console_end, QEMU_FD_CONSOLE};
 	if (share_fd >= 0)
 		fds[n++] = (struct proc_fd_map){share_fd, QEMU_FD_SHARE};
 	if (c->net_tap_fd >= 0)
 		fds[n++] = (struct proc_fd_map){c->net_tap_fd, QEMU_FD_TAP};
+	if (c->system) {
+		n += qemu_system_fds(c, fds + n);
+		q->paused = true;
+	}
 	return vm_child_start(&q->child, argv, fds, n, e);
 }
 
@@ -218,9 +226,18 @@ static int qemu_handle(struct vm *vm, char **ret_why)
 	vm_child_listen(&q->child);
 	if (!q->qmp.eof)
 		qmp_handle(&q->qmp, NULL);
+	vm->powered_off = WIFEXITED(q->child.status) && WEXITSTATUS(q->child.status) == 0 &&
+			  STREQ(q->qmp.shutdown_reason, "guest-shutdown");
 	if (tell_end(q, ret_why) < 0)
 		*ret_why = NULL;
 	return -ECHILD;
+}
+
+static int qemu_power_button(struct vm *vm, struct err *e)
+{
+	struct qemu *q = vm->priv;
+
+	return qmp_execute(&q->qmp, "system_powerdown", QEMU_COMMAND_TIMEOUT_MSEC, e);
 }
 
 static bool qemu_is_ending(struct vm *vm)
@@ -278,4 +295,5 @@ const struct vm_engine vm_engine_qemu = {
 	.resume = qemu_resume,
 	.kill = qemu_kill,
 	.describe = qemu_describe,
+	.power_button = qemu_power_button,
 };

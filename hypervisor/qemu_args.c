@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "hypervisor/agent.h"
+#include "qemu_system.h"
 #include "virtiofsd.h"
 
 struct arch {
@@ -124,13 +125,15 @@ static void add_machine(struct args *a, const struct vm_config *c, enum vm_accel
 	     (uintmax_t)(c->memory_bytes >> 20));
 }
 
-static void add_isolation(struct args *a)
+static void add_isolation(struct args *a, const struct vm_config *c)
 {
 	add(a, "-nodefaults");
 	add(a, "-no-user-config");
 	add2(a, "-display", "none");
 	add2(a, "-vga", "none");
-	add(a, "-no-reboot");
+	/* A system restarts by itself. */
+	if (!c->system)
+		add(a, "-no-reboot");
 	add2(a, "-sandbox",
 	     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 }
@@ -141,9 +144,11 @@ static void add_devices(struct args *a, const struct vm_config *c)
 	add2(a, "-mon", "chardev=monitor,mode=control");
 	add2(a, "-chardev", "socket,id=console,fd=%d", QEMU_FD_CONSOLE);
 	add2(a, "-serial", "chardev:console");
-	add2(a, "-chardev", "socket,id=agent,fd=%d", QEMU_FD_AGENT);
-	add2(a, "-device", "virtio-serial-pci,max_ports=2");
-	add2(a, "-device", "virtserialport,nr=1,chardev=agent,name=%s", AGENT_PORT_NAME);
+	if (!c->system) {
+		add2(a, "-chardev", "socket,id=agent,fd=%d", QEMU_FD_AGENT);
+		add2(a, "-device", "virtio-serial-pci,max_ports=2");
+		add2(a, "-device", "virtserialport,nr=1,chardev=agent,name=%s", AGENT_PORT_NAME);
+	}
 	add2(a, "-object", "rng-random,id=rng,filename=/dev/urandom");
 	add2(a, "-device", "virtio-rng-pci,rng=rng");
 	if (c->share_dir) {
@@ -190,10 +195,13 @@ int qemu_args_build(const struct vm_config *c, enum vm_accel accel, char ***ret,
 	struct args a = {0};
 
 	add(&a, "%s", qemu_program());
-	add_isolation(&a);
+	add_isolation(&a, c);
 	add_machine(&a, c, accel);
 	add_devices(&a, c);
-	add_kernel(&a, c);
+	if (c->system && a.r == 0)
+		a.r = qemu_system_args(c, arch.console, arch.cmdline, &a.v);
+	else
+		add_kernel(&a, c);
 	if (a.r < 0) {
 		strv_free(a.v);
 		return err_nomem(e);

@@ -17,6 +17,7 @@ enum {
 	QEMU_FD_CONSOLE = 5,
 	QEMU_FD_SHARE = 6,
 	QEMU_FD_TAP = 7,
+	QEMU_FD_SYSTEM = 8, /* and further: of a whole system (qemu_system.h) */
 };
 
 /* Path of the installed QEMU for this architecture, or NULL. Static. */

@@ -53,13 +53,17 @@ void vm_unwatch(struct vm *vm, int fd)
 		epoll_ctl(vm->poll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static int check_kernel(const struct vm_kernel *k, struct err *e)
+static int check_kernel(const struct vm_config *c, struct err *e)
 {
-	if (!k || !k->image || !k->initramfs)
+	const struct vm_kernel *k = c->kernel;
+
+	if (c->system && c->system->boot != VM_BOOT_KERNEL)
+		return 0;
+	if (!k || !k->image || (!k->initramfs && !c->system))
 		return err_invalid(e, "no guest kernel given");
 	if (access(k->image, R_OK) < 0)
 		return err_sys(e, errno, "guest kernel '%s'", k->image);
-	if (access(k->initramfs, R_OK) < 0)
+	if (!c->system && access(k->initramfs, R_OK) < 0)
 		return err_sys(e, errno, "guest initramfs '%s'", k->initramfs);
 	return 0;
 }
@@ -93,7 +97,7 @@ int vm_config_check(const struct vm_config *c, struct err *e)
 	if (c->memory_bytes & ((1u << 20) - 1))
 		return err_invalid(e, "memory of the VM: %ju bytes are not whole MiB",
 				   (uintmax_t)c->memory_bytes);
-	r = check_kernel(c->kernel, e);
+	r = check_kernel(c, e);
 	if (r == 0)
 		r = check_cmdline(c->cmdline, e);
 	if (r == 0 && c->share_dir)
@@ -160,7 +164,7 @@ static int start_parts(struct vm *vm, const struct vm_config *c, struct err *e)
 
 	if ((r = make_channel(&vm->agent_fd, &agent_end, e)) < 0 ||
 	    (r = make_channel(&vm->console_fd, &console_end, e)) < 0 ||
-	    (r = vm_watch(vm, vm->console_fd, e)) < 0)
+	    (!c->system && (r = vm_watch(vm, vm->console_fd, e)) < 0))
 		return r;
 	if (c->share_dir) {
 		r = virtiofsd_start(&vm->files, c->share_dir, c->run_dir, &share, e);
@@ -200,6 +204,7 @@ int vm_start(const struct vm_config *c, struct vm **ret, struct err *e)
 		return err_nomem(e);
 	vm->engine = find_engine(c);
 	vm->log = c->log;
+	vm->is_system = c->system != NULL;
 	vm->agent_fd = vm->console_fd = -EBADF;
 	vm->files = VM_CHILD_INIT("virtiofsd");
 	vm->poll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -236,6 +241,8 @@ static void drain_console(struct vm *vm)
 {
 	char buf[4096];
 
+	if (vm->is_system)
+		return;
 	for (size_t total = 0; vm->console_fd >= 0 && total < CONSOLE_READ_MAX;) {
 		ssize_t n = read(vm->console_fd, buf, sizeof(buf));
 
@@ -290,6 +297,24 @@ const char *vm_console_tail(struct vm *vm)
 {
 	drain_console(vm);
 	return console_ring_tail(&vm->console, CONSOLE_LINES);
+}
+
+int vm_console_fd(const struct vm *vm)
+{
+	return vm->console_fd;
+}
+
+int vm_power_button(struct vm *vm, struct err *e)
+{
+	int r = vm->engine->power_button ? vm->engine->power_button(vm, e)
+					 : err_unsupported(e, "this engine has no power button");
+
+	return r < 0 ? err_wrap(e, "VM '%s'", vm->name), r : 0;
+}
+
+bool vm_powered_off(const struct vm *vm)
+{
+	return vm->powered_off;
 }
 
 int vm_pause(struct vm *vm, struct err *e)

@@ -295,6 +295,8 @@ int rt_attach_run(struct rt_ctx *ctx, const char *id, const struct rt_attach *a,
 	if (r < 0)
 		return r;
 	r = set_up(&x, e);
+	if (r == 0 && a->start)
+		r = rt_start(x.s, e);
 	if (r == 0)
 		r = loop(&x, e);
 	tear_down(&x);

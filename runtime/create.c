@@ -147,8 +147,12 @@ static int step_rootfs(struct creation *c, struct err *e)
 	struct sandbox *s = c->s;
 	struct img_rootfs rootfs;
 	const struct img_source from = {.directory = s->config.isolation.rootfs.path};
-	int r = img_rootfs_open(&from, s->plan.rootfs_form, &rootfs, e);
+	int r;
 
+	/* A guest system's is on its disk. */
+	if (!s->config.isolation.rootfs.path)
+		return 0;
+	r = img_rootfs_open(&from, s->plan.rootfs_form, &rootfs, e);
 	if (r < 0)
 		return r;
 	free(s->config.isolation.rootfs.path);

@@ -65,7 +65,8 @@
 #define NO_GUEST_IO                                                                            \
 	NO("a guest's files are read and written by a process of the host; resources.blockIO " \
 	   "limits it")
-#define NO_NOTIFY NO("the agent's socket is on the host, where a guest's kernel has no descriptors")
+#define SYSTEM_ONLY VIA("of a guest that boots from vm.image; refused without one")
+#define NO_NOTIFY   NO("the agent's socket is on the host, where a guest's kernel has no descriptors")
 
 const struct support_row support_table[] = {
 	BOTH("ociVersion", VIA("1.0.0 up to, not including, 2.0.0")),
@@ -134,7 +135,8 @@ const struct support_row support_table[] = {
 	    VIA("kept, and shown by state; org.insula.isolation, org.insula.rootfs and "
 		"org.insula.landlock are acted upon"),
 	    VIA("kept, and shown by state; org.insula.isolation, org.insula.rootfs and "
-		"org.insula.vm.memory, .vcpus, .engine, .accel and .boot-timeout are acted "
+		"org.insula.vm.memory, .vcpus, .engine, .accel, .boot-timeout, .boot, .root, "
+		".persist, .disks and .cloud-init are acted "
 		"upon; org.insula.landlock is moot, as the guest has its own kernel")),
 
 	/* ---- linux: namespaces */
@@ -244,11 +246,13 @@ const struct support_row support_table[] = {
 	ROW("vm.hypervisor.path", ONLY_VM, NO("the engine is chosen by what works on the host")),
 	ROW("vm.hypervisor.parameters", ONLY_VM,
 	    NO("parameters of an engine are not taken from a configuration")),
-	ROW("vm.kernel.path", ONLY_VM, NO("the installed guest kernel is used")),
-	ROW("vm.kernel.parameters", ONLY_VM, NO("the kernel's parameters are ours")),
-	ROW("vm.kernel.initrd", ONLY_VM, NO("the guest starts from our own initramfs")),
-	ROW("vm.image.path", ONLY_VM, NO("disk images are not done; root.path is shared")),
-	ROW("vm.image.format", ONLY_VM, NO("disk images are not done; root.path is shared")),
+	ROW("vm.kernel.path", ONLY_VM, SYSTEM_ONLY),
+	ROW("vm.kernel.parameters", ONLY_VM, SYSTEM_ONLY),
+	ROW("vm.kernel.initrd", ONLY_VM, SYSTEM_ONLY),
+	ROW("vm.image.path", ONLY_VM,
+	    VIA("without root: the guest boots from this disk, and is the workload; refused with "
+		"root")),
+	ROW("vm.image.format", ONLY_VM, VIA("raw or qcow2; default: by the name's extension")),
 	ROW("vm.hwConfig.deviceTree", ONLY_VM, NO("hardware is not passed through")),
 	ROW("vm.hwConfig.vcpus", ONLY_VM, NO("not done; resources.cpu.quota gives the vCPUs")),
 	ROW("vm.hwConfig.memory", ONLY_VM, NO("not done; resources.memory.limit gives the memory")),

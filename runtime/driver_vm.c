@@ -28,7 +28,9 @@ static int params_text(struct sandbox *s, char **ret, size_t *ret_len, struct er
 		.id = s->state.id,
 		.bundle = s->state.bundle,
 		.guest_dir = p->guest_dir,
-		.rootfs = s->config.isolation.rootfs.path,
+		.rootfs = s->config.isolation.rootfs.path ? s->config.isolation.rootfs.path
+							  : (char *)"",
+		.storage = s->state.storage ? s->state.storage : (char *)"",
 		.memory_bytes = s->plan.guest_memory_bytes,
 		.throwaway_bytes = s->config.isolation.rootfs.throwaway_bytes
 					   ? s->config.isolation.rootfs.throwaway_bytes

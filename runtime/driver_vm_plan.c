@@ -26,6 +26,7 @@
 #include "base/str.h"
 #include "caller.h"
 #include "driver_vm.h"
+#include "guest_system.h"
 #include "runtime/runtime.h"
 #include "vmm_document.h"
 
@@ -203,6 +204,38 @@ int vm_find_guest_kernel(struct vm_kernel *ret, struct err *e)
 	return r < 0 ? r : vm_kernel_find(places, ret, e);
 }
 
+/* A full guest system: all that it needs is opened, looked at, and closed again. */
+static int plan_system(struct sandbox *s, struct vm_private *p, uint64_t *ret_overhead,
+		       struct err *e)
+{
+	_cleanup_(guest_system_done) struct guest_system g = {.system.uefi_vars_fd = -1};
+	struct vm_config c = {
+		.name = s->state.id,
+		.kernel = &g.kernel,
+		.memory_bytes = s->plan.guest_memory_bytes,
+		.vcpus = s->plan.vcpus,
+		.accel = (enum vm_accel)p->accel,
+		.engine = (enum vm_engine_choice)p->engine,
+		.cache_dirfd = -1,
+		.net_tap_fd = -1,
+		.disks = g.disks,
+		.system = &g.system,
+		.log = &s->ctx->log,
+	};
+	int r = guest_system_open(&s->config, s->state.id, NULL, NULL, &g, e);
+
+	if (r < 0)
+		return r;
+	c.n_disks = g.n_disks;
+	c.cmdline = g.cmdline;
+	r = vm_config_check(&c, e);
+	if (r < 0)
+		return r;
+	*ret_overhead = vm_overhead_bytes(&c);
+	p->guest_dir = g.kernel.dir ? realpath(g.kernel.dir, NULL) : strdup("");
+	return p->guest_dir ? 0 : err_sys(e, errno, "guest kernel '%s'", g.kernel.dir);
+}
+
 static int plan_engine(struct sandbox *s, struct vm_private *p, uint64_t *ret_overhead,
 		       struct err *e)
 {
@@ -260,7 +293,9 @@ int vm_plan(struct sandbox *s, struct err *e)
 	cg_limits_done(&s->plan.limits);
 	s->plan.limits = s->config.limits;
 	cg_limits_init(&s->config.limits);
-	r = check(s, e);
+	r = guest_system_check(&s->config, e);
+	if (r == 0 && !guest_system_is(&s->config))
+		r = check(s, e);
 	if (r == 0)
 		r = plan_memory(s, e);
 	if (r == 0)
@@ -268,7 +303,7 @@ int vm_plan(struct sandbox *s, struct err *e)
 	if (r == 0)
 		r = plan_rest(s, p, e);
 	if (r == 0)
-		r = plan_engine(s, p, &overhead, e);
+		r = (guest_system_is(&s->config) ? plan_system : plan_engine)(s, p, &overhead, e);
 	if (r < 0)
 		return r;
 	if (s->config.isolation.rootfs.kind == ISO_ROOTFS_THROWAWAY)

@@ -33,6 +33,7 @@ void oci_config_done(struct oci_config *c)
 	iso_config_done(&c->isolation);
 	iso_process_done(&c->process);
 	cg_limits_done(&c->limits);
+	oci_vm_done(&c->vm);
 	free(c->cgroups_path);
 	for (size_t k = 0; k < OCI_HOOK_KIND_COUNT; k++)
 		hooks_done(&c->hooks[k]);
@@ -122,13 +123,14 @@ static int read_annotations(const struct json_at *at, void *target, struct err *
 
 static const struct json_field config_fields[] = {
 	JSON_REQUIRED(struct oci_config, version, "ociVersion", read_version),
-	JSON_REQUIRED(struct oci_config, isolation.rootfs, "root", read_root),
+	JSON_FIELD(struct oci_config, isolation.rootfs, "root", read_root),
 	JSON_OPTIONAL(struct oci_config, process, has_process, "process", oci_read_process),
 	JSON_FIELD(struct oci_config, isolation.hostname, "hostname", oci_read_hostname),
 	JSON_FIELD(struct oci_config, isolation.domainname, "domainname", oci_read_hostname),
 	JSON_FIELD(struct oci_config, isolation, "mounts", oci_read_mounts),
 	JSON_FIELD(struct oci_config, hooks, "hooks", oci_read_hooks),
 	JSON_FIELD(struct oci_config, annotations, "annotations", read_annotations),
+	JSON_FIELD(struct oci_config, vm, "vm", oci_read_vm),
 	{"linux", oci_read_linux, 0, false, -1},
 };
 
@@ -153,7 +155,9 @@ static int resolve_paths(struct oci_config *c, const char *bundle, struct err *e
 {
 	int r;
 
-	r = resolve(&c->isolation.rootfs.path, bundle, "root.path", e);
+	r = c->isolation.rootfs.path
+		    ? resolve(&c->isolation.rootfs.path, bundle, "root.path", e)
+		    : 0;
 	for (size_t i = 0; r == 0 && i < c->isolation.n_mounts; i++) {
 		struct iso_mount *m = &c->isolation.mounts[i];
 		char place[64];
@@ -185,6 +189,9 @@ static int read_document(struct json *document, const char *bundle, struct oci_c
 	r = json_read_object(&top, config_fields, ARRAY_SIZE(config_fields), c, e);
 	if (r < 0)
 		return r;
+	/* A guest that boots from a disk has its root there. */
+	if (!c->isolation.rootfs.path && !c->vm.image_path)
+		return json_error(&top, e, "member 'root' is missing");
 	r = resolve_paths(c, bundle, e);
 	if (r < 0)
 		return r;

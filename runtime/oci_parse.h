@@ -23,6 +23,8 @@ int oci_read_rootfs_kind(const struct oci_config *c, struct iso_rootfs *rootfs, 
 int oci_check_bundle_annotations(const struct oci_config *c, struct err *e);
 
 int oci_read_process(const struct json_at *at, void *process, struct err *e);
+int oci_read_vm(const struct json_at *at, void *vm, struct err *e); /* oci_vm */
+void oci_vm_done(struct oci_vm *vm);
 int oci_read_hooks(const struct json_at *at, void *hooks, struct err *e);      /* hooks[] */
 int oci_read_linux(const struct json_at *at, void *config, struct err *e);     /* oci_config */
 int oci_read_resources(const struct json_at *at, void *limits, struct err *e); /* cg_limits */

@@ -36,3 +36,11 @@ int pollset_wait(struct pollset *p, int timeout_msec, struct err *e)
 		return err_sys(e, errno, "poll");
 	return 0;
 }
+
+bool pollset_is_ready(const struct pollset *p, int fd)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].fd == fd)
+			return p->v[i].revents;
+	return false;
+}

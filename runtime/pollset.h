@@ -8,6 +8,7 @@
 #pragma once
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -26,3 +27,5 @@ static inline void pollset_clear(struct pollset *p)
 int pollset_add(struct pollset *p, int fd, short events);
 /* Wait; timeout_msec -1 for ever. 0 (also after a timeout or a signal), or -errno. */
 int pollset_wait(struct pollset *p, int timeout_msec, struct err *e);
+/* After a wait: has this descriptor something, or an error? */
+bool pollset_is_ready(const struct pollset *p, int fd);

@@ -11,6 +11,7 @@
  *	vmm_monitor.c	phases of the creation, event loop, the end
  *	vmm_frames.c	frames of the agent
  *	vmm_clients.c	the control socket's clients
+ *	vmm_system.c	full guest systems: their console in the place of agent and processes
  *	vmm_signals.c	signals and terminal sizes, for monitor and exec process
  *	vmm_exec.c	`insula-vmm --exec`: the host process of an exec
  */
@@ -45,7 +46,8 @@ struct vmm_params {
 	char *id;
 	char *bundle;
 	char *guest_dir; /* of the guest kernel */
-	char *rootfs;    /* resolved root.path */
+	char *rootfs;    /* resolved root.path; "" of a guest system */
+	char *storage;   /* directory of its own for changes, or "" */
 	uint64_t memory_bytes;
 	uint64_t throwaway_bytes;
 	uint32_t vcpus;
@@ -129,6 +131,7 @@ struct vmm {
 	int gate_fd, control_fd, signal_fd;
 	int owed_fd;          /* who ordered the start by the gate, or -1 */
 	bool owed_to_creator; /* … it was the creator, by sync_fd */
+	struct vmm_system *system; /* vmm_system.c; NULL: a guest with our agent */
 	int console_master, console_slave;
 	struct vm *vm;
 	struct agent_conn *conn;
@@ -152,6 +155,19 @@ int vmm_tell_time(struct vmm *m);
 /* The agent's answers: everything but the exec is done; the workload runs. */
 int vmm_created(struct vmm *m, struct err *e);
 void vmm_started(struct vmm *m);
+
+/* Messages of the creator, and of who opens the gate. */
+int vmm_read_sync(struct vmm *m, struct err *e);
+int vmm_read_gate(struct vmm *m, struct err *e);
+
+/* ---- vmm_system.c ----------------------------------------------------------------------- */
+
+/* Its disks and all else that is named by a path, as the caller, before there are namespaces. */
+int vmm_system_open(struct vmm *m, struct err *e);
+int vmm_system_set_up(struct vmm *m, struct err *e);
+int vmm_system_start(struct vmm *m, struct err *e);
+int vmm_system_signal(struct vmm *m, int sig, struct err *e);
+int vmm_system_loop(struct vmm *m, struct err *e);
 
 /* ---- vmm_frames.c ----------------------------------------------------------------------- */
 

@@ -76,6 +76,10 @@ static int do_exec(struct vmm *m, struct vmm_client *c, struct control_message *
 
 	if (m->phase < VMM_CREATED || m->phase == VMM_OVER)
 		return err_set(e, ERR_STATE, ESRCH, "the sandbox is not running");
+	if (m->system) {
+		err_unsupported(e, "exec: nothing of ours runs in a guest system yet");
+		return err_hint(e, "its console is there: insula attach");
+	}
 	if (m->n_procs == VMM_PROCS_MAX)
 		return err_set(e, ERR_LIMIT, EAGAIN, "%d processes run in the microVM already",
 			       VMM_PROCS_MAX);
@@ -105,6 +109,8 @@ static int do_signal(struct vmm *m, const struct control_message *q, struct err 
 		return err_set(e, ERR_STATE, ESRCH, "the sandbox is not running");
 	if (q->value < 0 || q->value > 64)
 		return err_invalid(e, "signal %d", q->value);
+	if (m->system)
+		return vmm_system_signal(m, q->value, e);
 	r = vmm_tell(m, AGENT_SIGNAL, 0, (uint32_t)q->value,
 		     q->flags & CONTROL_ALL ? AGENT_ALL : 0);
 	return r < 0 ? err_sys(e, r, "signal to the guest") : 0;
@@ -115,7 +121,7 @@ static int do_resume(struct vmm *m, struct err *e)
 	int r = vm_resume(m->vm, e);
 
 	/* The guest's clock stood still. */
-	return r < 0 ? r : vmm_tell_time(m);
+	return r < 0 || m->system ? r : vmm_tell_time(m);
 }
 
 /* One request of a client without a process. */

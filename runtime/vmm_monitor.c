@@ -29,6 +29,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sync.h"
+#include "guest_system.h"
 #include "vmm.h"
 
 #define STATUS_EXITED(code) ((code) << 8)
@@ -87,7 +88,9 @@ static int read_everything(struct vmm *m, struct err *e)
 	free(m->config.isolation.rootfs.path);
 	m->config.isolation.rootfs.path = strdup(m->params.rootfs);
 	m->config.isolation.rootfs.throwaway_bytes = m->params.throwaway_bytes;
-	return m->config.isolation.rootfs.path ? 0 : err_nomem(e);
+	if (!m->config.isolation.rootfs.path)
+		return err_nomem(e);
+	return guest_system_is(&m->config) ? vmm_system_open(m, e) : 0;
 }
 
 static int start_vm(struct vmm *m, struct err *e)
@@ -184,6 +187,8 @@ static int order_start(struct vmm *m, struct err *e)
 	int r = 0;
 
 	m->phase = VMM_STARTING;
+	if (m->system)
+		return vmm_system_start(m, e);
 	/* The terminal may have been resized while nobody listened. */
 	if (size)
 		r = vmm_tell(m, AGENT_RESIZE, 0, size, 0);
@@ -213,7 +218,7 @@ static void commit(struct vmm *m)
 }
 
 /* -EPIPE before the commit: the creator is dead, and so are we. */
-static int read_sync(struct vmm *m, struct err *e)
+int vmm_read_sync(struct vmm *m, struct err *e)
 {
 	enum sync_type type;
 	int r = sync_recv(m->sync_fd, "the creator", &type, NULL, NULL, e);
@@ -236,7 +241,7 @@ static int read_sync(struct vmm *m, struct err *e)
 	return order_start(m, e);
 }
 
-static int read_gate(struct vmm *m, struct err *e)
+int vmm_read_gate(struct vmm *m, struct err *e)
 {
 	int fd = gate_accept(m->gate_fd, e);
 
@@ -256,7 +261,8 @@ static int read_gate(struct vmm *m, struct err *e)
 static void add_last_words(struct vmm *m, struct err *e)
 {
 	_cleanup_free_ char *words = NULL;
-	const char *tail = m->vm ? vm_console_tail(m->vm) : "";
+	/* A system's console is read already. */
+	const char *tail = m->vm && !m->system ? vm_console_tail(m->vm) : "";
 	size_t len = strlen(tail);
 
 	words = strdup(len > WORDS_MAX ? tail + len - WORDS_MAX : tail);
@@ -271,7 +277,10 @@ static void add_last_words(struct vmm *m, struct err *e)
 static void fail(struct vmm *m, struct err *e)
 {
 	struct vmm_proc *p = vmm_find(m, 0);
-	int fd = p ? vmm_proc_stderr(p) : -1;
+	int fd = p                        ? vmm_proc_stderr(p)
+		 : !m->system             ? -1
+		 : m->console_slave >= 0 ? m->console_slave
+					 : STDERR_FILENO;
 	struct log_sink last = {.fd = fd, .level = LOG_LEVEL_ERROR};
 
 	if (m->sync_fd >= 0 && (!m->committed || m->owed_to_creator))
@@ -357,14 +366,6 @@ static int add_polls(struct vmm *m)
 	return r;
 }
 
-static bool is_ready(const struct pollset *s, int fd)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].fd == fd)
-			return s->v[i].revents;
-	return false;
-}
-
 static int wait_for_work(struct vmm *m, struct err *e)
 {
 	int64_t left = -1;
@@ -411,7 +412,7 @@ static int round_of_work(struct vmm *m, struct err *e)
 
 	/* What the guest still said before it ended comes first: an EXIT among it is the truth. */
 	vm_state = look_at_vm(m, 0, e);
-	if (is_ready(&m->set, vm_agent_fd(m->vm))) {
+	if (pollset_is_ready(&m->set, vm_agent_fd(m->vm))) {
 		r = vmm_frames_read(m, vm_state < 0 ? NULL : e);
 		/* A channel that ended is mostly a machine that ended, which says why. */
 		if (r == -EPIPE && vm_state == 0)
@@ -426,10 +427,10 @@ static int round_of_work(struct vmm *m, struct err *e)
 			return vm_state;
 	}
 	r = 0;
-	if (m->sync_fd >= 0 && is_ready(&m->set, m->sync_fd))
-		r = read_sync(m, e);
-	if (r == 0 && m->phase == VMM_CREATED && is_ready(&m->set, m->gate_fd))
-		r = read_gate(m, e);
+	if (m->sync_fd >= 0 && pollset_is_ready(&m->set, m->sync_fd))
+		r = vmm_read_sync(m, e);
+	if (r == 0 && m->phase == VMM_CREATED && pollset_is_ready(&m->set, m->gate_fd))
+		r = vmm_read_gate(m, e);
 	if (r < 0)
 		return r;
 	vmm_clients_service(m);
@@ -484,7 +485,9 @@ static int prepare(struct vmm *m, struct err *e)
 		r = sync_send(m->sync_fd, SYNC_HOST_READY, 0, -1, e);
 	if (r >= 0)
 		r = sync_expect(m->sync_fd, "the creator", SYNC_GO, NULL, NULL, e);
-	return r < 0 ? r : set_up(m, e);
+	if (r < 0)
+		return r;
+	return m->system ? vmm_system_set_up(m, e) : set_up(m, e);
 }
 
 int vmm_monitor_run(void)
@@ -505,7 +508,7 @@ int vmm_monitor_run(void)
 	int r = prepare(&m, &e);
 
 	if (r == 0)
-		r = loop(&m, &e);
+		r = m.system ? vmm_system_loop(&m, &e) : loop(&m, &e);
 	if (r < 0) {
 		if (e.kind == ERR_INTERNAL || e.kind == ERR_SYSTEM)
 			add_last_words(&m, &e);

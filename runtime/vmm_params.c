@@ -19,6 +19,7 @@ void vmm_params_done(struct vmm_params *p)
 	free(p->bundle);
 	free(p->guest_dir);
 	free(p->rootfs);
+	free(p->storage);
 	json_free(p->config);
 	*p = (struct vmm_params){0};
 }
@@ -31,6 +32,7 @@ int vmm_params_to_text(const struct vmm_params *p, char **ret, size_t *ret_len, 
 	    json_set(o, "bundle", json_new_string(p->bundle)) < 0 ||
 	    json_set(o, "guestDir", json_new_string(p->guest_dir)) < 0 ||
 	    json_set(o, "rootfs", json_new_string(p->rootfs)) < 0 ||
+	    json_set(o, "storage", json_new_string(p->storage)) < 0 ||
 	    json_set(o, "memoryBytes", json_new_u64(p->memory_bytes)) < 0 ||
 	    json_set(o, "throwawayBytes", json_new_u64(p->throwaway_bytes)) < 0 ||
 	    json_set(o, "vcpus", json_new_u64(p->vcpus)) < 0 ||
@@ -56,6 +58,7 @@ static const struct json_field fields[] = {
 	JSON_REQUIRED(struct vmm_params, bundle, "bundle", json_read_string),
 	JSON_REQUIRED(struct vmm_params, guest_dir, "guestDir", json_read_string),
 	JSON_REQUIRED(struct vmm_params, rootfs, "rootfs", json_read_string),
+	JSON_REQUIRED(struct vmm_params, storage, "storage", json_read_string),
 	JSON_REQUIRED(struct vmm_params, memory_bytes, "memoryBytes", json_read_u64),
 	JSON_REQUIRED(struct vmm_params, throwaway_bytes, "throwawayBytes", json_read_u64),
 	JSON_REQUIRED(struct vmm_params, vcpus, "vcpus", json_read_u32),

@@ -65,6 +65,8 @@ isolate/userns.c            exit    _exit     the child that works in another us
 runtime/info.c              driver  *         tells people which guest kernel microVMs would get; asks no sandbox for its kind
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest
+runtime/guest_system.c      path    open      disks of a guest system: the operator's paths
+runtime/guest_system.c      path    openat    new files in the sandbox's own storage, which is held open
 runtime/kvm_jail.c          path    mount     makes the VMM's own mount namespace private
 runtime/kvm_jail.c          path    fchdir    to the empty root, for pivot_root(2)
 runtime/kvm_jail.c          path    chdir     out of the old root

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "hypervisor/disk.h"
 
 /* Does hardware virtualisation really work here? A /dev/kvm that opens is no proof: the probe runs
  * a tiny 64-bit guest that executes cmpxchg16b, xrstor and int3. */
@@ -55,12 +56,27 @@ enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
 /* AUTO is qemu until our own VMM (kvm) has all devices. */
 enum vm_engine_choice { VM_ENGINE_AUTO, VM_ENGINE_KVM, VM_ENGINE_QEMU };
 
-/* A raw disk: a file or block device. Nothing in it is ever taken for a format. */
+/* A disk: a file or block device. Nothing in it is ever taken for a format. */
 #define VM_DISKS_MAX 4
 struct vm_disk {
 	int fd; /* borrowed, opened for writing unless read_only */
 	bool read_only;
+	/* engine qemu; the engine kvm takes raw ones without an overlay */
+	enum vm_disk_format format;
+	int overlay_fd; /* with has_overlay: takes the changes (vm_disk_overlay_write()); fd is then opened for reading */
+	bool has_overlay;
 };
+
+/* A guest that is a whole system of its own: booted from disks[0], its serial console is a stream of the caller's
+ * (vm_console_fd()), no agent, no shared directory; it may restart by itself, and waits for vm_resume(). */
+struct vm_system {
+	enum vm_boot boot;
+	const char *root;       /* VM_BOOT_KERNEL: "/dev/nvme0n1p1", or NULL: the caller's command line says it */
+	const char *initrd;     /* of a kernel of the caller's, or NULL */
+	int uefi_vars_fd;       /* VM_BOOT_UEFI: a copy of the firmware's variables, opened for writing */
+};
+/* The firmware's template for that copy, to be opened by the caller. ERR_NOT_FOUND with the package to install. */
+int vm_uefi_vars_path(const char **ret, struct err *e);
 
 struct vm_config {
 	const char *name; /* for process titles and messages */
@@ -77,8 +93,9 @@ struct vm_config {
 	int cache_dirfd;     /* for the probe; or -1 */
 	int net_tap_fd;      /* -1: no network device; a tap with IFF_VNET_HDR for the engine kvm */
 	const char *helper_dir; /* of insula-kvm; NULL: beside this program, or as installed */
-	const struct vm_disk *disks; /* engine kvm only: /dev/vda and so on */
+	const struct vm_disk *disks; /* engine kvm: /dev/vda and so on; qemu: with `system` */
 	unsigned n_disks;
+	const struct vm_system *system; /* NULL: a guest with our agent */
 	const struct log_sink *log;
 };
 /* Debian's cloud kernel with our initramfs boots from 80 MiB on (at 72 it panics while unpacking);
@@ -108,6 +125,13 @@ int vm_handle(struct vm *vm, char **ret_why);
 /* The last lines of the guest's console (kernel messages), for errors. Borrowed, NUL-terminated,
  * printable. */
 const char *vm_console_tail(struct vm *vm);
+
+/* Of a `system`: its serial console, both ways, non-blocking, borrowed; nobody else reads it. */
+int vm_console_fd(const struct vm *vm);
+/* Press the power button. The guest may ignore it. */
+int vm_power_button(struct vm *vm, struct err *e);
+/* Of an ended `system`: by powering off, as opposed to any kind of failure. */
+bool vm_powered_off(const struct vm *vm);
 
 /* Stop and resume the vCPUs. */
 int vm_pause(struct vm *vm, struct err *e);

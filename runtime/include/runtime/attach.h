@@ -46,6 +46,7 @@ struct rt_attach {
 	bool sig_proxy;          /* forward our signals; never with a terminal */
 	const char *detach_keys; /* as rt_detach_keys() made them; n_detach_keys 0: none */
 	size_t n_detach_keys;
+	bool start; /* start it (it waits at its gate) once we hear it, so that nothing of its output is missed */
 };
 
 /*

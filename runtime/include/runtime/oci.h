@@ -40,12 +40,20 @@ struct oci_hooks {
 	size_t n;
 };
 
+/* A full guest system: the disk that it boots from, and a kernel if that does not bring one. */
+struct oci_vm {
+	char *image_path, *image_format; /* path NULL: there is none */
+	char *kernel_path, *initrd;
+	char **kernel_parameters;
+};
+
 struct oci_config {
 	char *version;
 	struct iso_config isolation; /* root, mounts, hostname, linux.* but resources */
 	struct iso_process process;
 	bool has_process;
 	struct cg_limits limits; /* linux.resources */
+	struct oci_vm vm;        /* with an image there is no root */
 	char *cgroups_path;
 	struct oci_hooks hooks[OCI_HOOK_KIND_COUNT];
 	char **annotations;    /* strv of "key=value", in document order */
