@@ -29,7 +29,7 @@ struct vm {
 	struct console_ring console;
 	bool is_system;   /* the console is the caller's to read */
 	bool powered_off; /* set by the engine when it ended so */
-	void *priv; /* the engine's */
+	void *priv;       /* the engine's */
 };
 
 struct vm_engine {

@@ -395,7 +395,8 @@ int inside_mounts(struct inside *in, struct err *e)
 	for (size_t i = 0; i < config->n_mounts && r == 0; i++) {
 		r = mount_one(in, &config->mounts[i], &tree_fds[i], e);
 		if (r == -EROFS && in->userns)
-			err_hint(e, "this part of the root file system is read-only, so no mount point can be "
+			err_hint(e, "this part of the root file system is read-only, so no mount "
+				    "point can be "
 				    "made in it; choose a directory that exists, or one elsewhere");
 		if (r < 0)
 			wrap(&config->mounts[i], e);

@@ -155,9 +155,8 @@ static int resolve_paths(struct oci_config *c, const char *bundle, struct err *e
 {
 	int r;
 
-	r = c->isolation.rootfs.path
-		    ? resolve(&c->isolation.rootfs.path, bundle, "root.path", e)
-		    : 0;
+	r = c->isolation.rootfs.path ? resolve(&c->isolation.rootfs.path, bundle, "root.path", e)
+				     : 0;
 	for (size_t i = 0; r == 0 && i < c->isolation.n_mounts; i++) {
 		struct iso_mount *m = &c->isolation.mounts[i];
 		char place[64];

@@ -126,7 +126,8 @@ int run_network_texts(const struct run_build *b, struct rt_file **v, size_t *n, 
 
 /* run_throwaway.c: where the changes in throwaway layers go. The directory that takes them, if it is one, made with the other
  * files; and the last pass on the document's mounts, which names it. */
-int run_throwaway_directory(const struct run_build *b, struct rt_file **v, size_t *n, struct err *e);
+int run_throwaway_directory(const struct run_build *b, struct rt_file **v, size_t *n,
+			    struct err *e);
 int run_throwaway_add(const struct run_build *b, struct json *document, struct err *e);
 /* Could a directory that is to be made at `path` hold such layers better than an old tmpfs? */
 bool run_can_hold_throwaway(const char *path);

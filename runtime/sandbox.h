@@ -60,7 +60,10 @@ struct notify {
 	struct sandbox *sandbox;
 	enum rt_status status; /* as the agent is told */
 };
-#define NOTIFY_NONE {.iso = {.socket = -1, .message_fd = -1}}
+#define NOTIFY_NONE                                      \
+	{                                                \
+		.iso = {.socket = -1, .message_fd = -1 } \
+	}
 /* Connect to it, if bpf notifies. *ret_iso is n's, or NULL. */
 int notify_open(struct notify *n, struct sandbox *s, enum rt_status status,
 		const struct iso_bpf *bpf, const struct iso_notify **ret_iso, struct err *e);

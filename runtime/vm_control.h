@@ -65,7 +65,8 @@ int control_accept(int listener);
 int control_connect(int statefd, struct err *e);
 
 /* Never blocks for long: messages are few and small. error: only with CONTROL_ERROR. */
-int vm_control_send(int fd, const struct control_message *m, const struct err *error, struct err *e);
+int vm_control_send(int fd, const struct control_message *m, const struct err *error,
+		    struct err *e);
 /* 0, -EPIPE at the end, -EAGAIN. 1: a CONTROL_ERROR of the monitor, copied to e; apart from the
  * others, since its errno may be any. */
 int control_recv(int fd, struct control_message *ret, struct err *e);

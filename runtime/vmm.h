@@ -129,8 +129,8 @@ struct vmm {
 	bool committed;
 	int sync_fd, state_fd, root_fd; /* sync_fd -1: the creator is gone or done */
 	int gate_fd, control_fd, signal_fd;
-	int owed_fd;          /* who ordered the start by the gate, or -1 */
-	bool owed_to_creator; /* … it was the creator, by sync_fd */
+	int owed_fd;               /* who ordered the start by the gate, or -1 */
+	bool owed_to_creator;      /* … it was the creator, by sync_fd */
 	struct vmm_system *system; /* vmm_system.c; NULL: a guest with our agent */
 	int console_master, console_slave;
 	struct vm *vm;

@@ -277,8 +277,8 @@ static void add_last_words(struct vmm *m, struct err *e)
 static void fail(struct vmm *m, struct err *e)
 {
 	struct vmm_proc *p = vmm_find(m, 0);
-	int fd = p                        ? vmm_proc_stderr(p)
-		 : !m->system             ? -1
+	int fd = p                       ? vmm_proc_stderr(p)
+		 : !m->system            ? -1
 		 : m->console_slave >= 0 ? m->console_slave
 					 : STDERR_FILENO;
 	struct log_sink last = {.fd = fd, .level = LOG_LEVEL_ERROR};

@@ -155,7 +155,8 @@ static const struct value values[] = {
 	 "hostname"},
 	/* known, and not done */
 	{"linux.intelRdt.closID", "\"guaranteed\"", "linux.intelRdt.closID"},
-	{"linux.personality", "{\"domain\": \"LINUX\", \"flags\": [\"X\"]}", "linux.personality.flags"},
+	{"linux.personality", "{\"domain\": \"LINUX\", \"flags\": [\"X\"]}",
+	 "linux.personality.flags"},
 	{"linux.resources.blockIO.leafWeight", "100", "linux.resources.blockIO.leafWeight"},
 	{"linux.resources.blockIO.weight", "9",
 	 "linux.resources.blockIO.weight|between 10 and 1000"},

@@ -71,9 +71,10 @@ struct vm_disk {
  * (vm_console_fd()), no agent, no shared directory; it may restart by itself, and waits for vm_resume(). */
 struct vm_system {
 	enum vm_boot boot;
-	const char *root;       /* VM_BOOT_KERNEL: "/dev/nvme0n1p1", or NULL: the caller's command line says it */
-	const char *initrd;     /* of a kernel of the caller's, or NULL */
-	int uefi_vars_fd;       /* VM_BOOT_UEFI: a copy of the firmware's variables, opened for writing */
+	const char *
+		root; /* VM_BOOT_KERNEL: "/dev/nvme0n1p1", or NULL: the caller's command line says it */
+	const char *initrd; /* of a kernel of the caller's, or NULL */
+	int uefi_vars_fd; /* VM_BOOT_UEFI: a copy of the firmware's variables, opened for writing */
 };
 /* The firmware's template for that copy, to be opened by the caller. ERR_NOT_FOUND with the package to install. */
 int vm_uefi_vars_path(const char **ret, struct err *e);
@@ -92,7 +93,7 @@ struct vm_config {
 	const char *run_dir; /* private directory for sockets */
 	int cache_dirfd;     /* for the probe; or -1 */
 	int net_tap_fd;      /* -1: no network device; a tap with IFF_VNET_HDR for the engine kvm */
-	const char *helper_dir; /* of insula-kvm; NULL: beside this program, or as installed */
+	const char *helper_dir;      /* of insula-kvm; NULL: beside this program, or as installed */
 	const struct vm_disk *disks; /* engine kvm: /dev/vda and so on; qemu: with `system` */
 	unsigned n_disks;
 	const struct vm_system *system; /* NULL: a guest with our agent */

@@ -127,7 +127,7 @@ struct iso_init_params {
 	const struct iso_config *config;
 	const struct iso_process *process;
 	struct iso_stdio stdio;
-	const struct iso_bpf *bpf; /* compiled filter, NULL for none */
+	const struct iso_bpf *bpf;       /* compiled filter, NULL for none */
 	const struct iso_notify *notify; /* iff bpf->wants_notify */
 	const struct iso_cgroup_mount *cgroup_mounts;
 	size_t n_cgroup_mounts;
@@ -177,7 +177,7 @@ struct iso_exec_params {
 	struct iso_stdio stdio;
 	const struct iso_bpf *bpf;
 	const struct iso_notify *notify; /* iff bpf->wants_notify */
-	int cgroup_fd; /* as in iso_init_params */
+	int cgroup_fd;                   /* as in iso_init_params */
 	int (*enter_groups)(void *arg, struct err *e);
 	void *enter_arg;
 	bool keep_keyring;

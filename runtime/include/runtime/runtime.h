@@ -77,7 +77,8 @@ struct rt_create_request {
 	const char *driver;    /* name, or NULL: annotation org.insula.isolation, else container */
 	struct rt_io io;
 	const char *pid_file; /* or NULL */
-	unsigned listen_fds;  /* the first of io.preserve_fds are sockets to listen on (sd_listen_fds(3)) */
+	unsigned
+		listen_fds; /* the first of io.preserve_fds are sockets to listen on (sd_listen_fds(3)) */
 	bool keep_keyring, no_pivot;
 	/* of `insula run` */
 	const char *name;
