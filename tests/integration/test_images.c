@@ -247,7 +247,8 @@ static void test_load_and_remove(void **state)
 	expect_error(INSULA("rmi", "example.com/app:1"), 125, "used by a sandbox");
 	expect_result(INSULA("rm", "-f", "img-user"), 0, NULL, NULL);
 	expect_result(INSULA("rmi", "example.com/app:1"), 0, "example.com/app:1\n", NULL);
-	expect_error(INSULA("run", "--rm", "example.com/app:1"), 125, "example.com/app:1|load");
+	expect_error(INSULA("run", "--rm", "--pull", "never", "example.com/app:1"), 125,
+		     "example.com/app:1|load");
 	expect_files("layers images names", "-mindepth 2", "");
 	expect_clean();
 }
