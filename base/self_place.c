@@ -23,7 +23,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -186,7 +185,6 @@ static int read_layout(struct prctl_mm_map *map, struct err *e)
 		.start_data = v[START_DATA],
 		.end_data = v[END_DATA],
 		.start_brk = v[START_BRK],
-		.brk = (uintptr_t)sbrk(0),
 		.start_stack = v[START_STACK],
 		.arg_start = v[ARG_START],
 		.arg_end = v[ARG_END],
@@ -196,26 +194,10 @@ static int read_layout(struct prctl_mm_map *map, struct err *e)
 	return 0;
 }
 
-/* On Linux 6.1 the heap grows with a hole after the exchange (SIGSEGV in malloc()); 6.18 is known to be good. No probe tells
- * them apart without making such a heap. */
-static bool is_known_good(void)
-{
-	struct utsname u;
-	char *end;
-	unsigned long major;
-
-	if (uname(&u) < 0)
-		return false;
-	major = strtoul(u.release, &end, 10);
-	return major > 6 || (major == 6 && *end == '.' && strtoul(end + 1, NULL, 10) >= 18);
-}
-
 bool self_can_exchange_link(void)
 {
 	unsigned size = 0;
 
-	if (!is_known_good())
-		return false;
 	/* Kernels without CONFIG_CHECKPOINT_RESTORE do not know it. */
 	return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0 &&
 	       size == sizeof(struct prctl_mm_map);
@@ -246,6 +228,8 @@ int self_link_exchange(struct self_link *link, struct err *e)
 	if (fd < 0)
 		return 0;
 	link->map.exe_fd = (unsigned)fd;
+	/* Of this moment: malloc() and free() move it, and with another the heap would go on with a hole. */
+	link->map.brk = (uintptr_t)sbrk(0);
 	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &link->map, sizeof(link->map), 0) == 0)
 		return 0;
 	return err_sys(e, errno, "take '%s' off the program", SELF_EXE);

@@ -50,13 +50,32 @@ static int mappings_of(const char *program)
 	return n;
 }
 
+/* The heap shrinks between the two steps, as free() makes it, and must go on without a hole. */
+static int exchange_with_moving_heap(struct err *e)
+{
+	const intptr_t some = 16 * 4096;
+	struct self_link link;
+	char *more;
+	int r;
+
+	if (sbrk(some) == (void *)-1)
+		return -ENOMEM;
+	r = self_link_prepare(&link, e);
+	if (sbrk(-some) == (void *)-1)
+		return -ENOMEM;
+	if (r == 0)
+		r = self_link_exchange(&link, e);
+	more = sbrk(2 * some);
+	if (more == (void *)-1)
+		return -ENOMEM;
+	memset(more, 1, 2 * (size_t)some);
+	return r;
+}
+
 /* As an ordinary user, whose link can be exchanged only in a user namespace of his. */
 static int exchange_in_user_namespace(struct err *e)
 {
-	struct self_link link;
-	int r = unshare(CLONE_NEWUSER) < 0 ? -errno : self_link_prepare(&link, e);
-
-	return r < 0 ? r : self_link_exchange(&link, e);
+	return unshare(CLONE_NEWUSER) < 0 ? -errno : exchange_with_moving_heap(e);
 }
 
 /* A kernel without CONFIG_CHECKPOINT_RESTORE, as far as prctl(2) shows. */
