@@ -247,7 +247,7 @@ static const struct line lines[] = {
 
 	{"insula", {"rum"}, "unknown command 'rum'|did you mean|run"},
 	{"insula", {"run"}, "--rootfs"},
-	{"insula", {"run", "debian", "true"}, "'debian'|not in the store"},
+	{"insula", {"run", "--pull", "never", "debian", "true"}, "'debian'|not in the store"},
 	{"insula", {"run", "--rootfs", "{ROOTFS}"}, "no command"},
 	{"insula", {"run", "--rootfs", "/no/such/dir", "true"}, "/no/such/dir"},
 	{"insula", {"run", "--rootfs", "/etc/hostname", "true"}, "/etc/hostname"},
