@@ -194,10 +194,25 @@ static int read_layout(struct prctl_mm_map *map, struct err *e)
 	return 0;
 }
 
+/* Sanitizers want a dynamic program, whose libraries and shadow memory are not ours to move. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(SANITIZED)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 bool self_can_exchange_link(void)
 {
 	unsigned size = 0;
 
+	if (SANITIZED)
+		return false;
 	/* Kernels without CONFIG_CHECKPOINT_RESTORE do not know it. */
 	return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0 &&
 	       size == sizeof(struct prctl_mm_map);

@@ -87,8 +87,10 @@ test-engines: all guest
 asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=1 asan-run
 .PHONY: asan-run
+# Not there: what looks at our own mappings, and at the calls that filters leave to threads; sanitizers have more of both.
+ASAN_NOT := $(patsubst %,$(BUILD)/tests/unit/%,base/test_self runtime/test_kvm_jail)
 asan-run: tests
-	$(Q)TEST_KIND=container tests/run.sh $(UNIT_BINS) \
+	$(Q)TEST_KIND=container tests/run.sh $(filter-out $(ASAN_NOT),$(UNIT_BINS)) \
 		$(patsubst %,$(BUILD)/tests/integration/test_%,scenarios oci bad_input parallel)
 
 ## make hostile-compare  the hostile program under Insula, bubblewrap, podman and firejail, as a table

@@ -91,9 +91,11 @@ static int behind(const struct iso_landlock *l, int (*body)(void))
 static struct iso_landlock usual(void)
 {
 	static struct iso_landlock_rule rules[4];
+	static char own[4096];
 
+	snprintf(own, sizeof(own), "%s", at("own"));
 	rules[0] = (struct iso_landlock_rule){(char *)at("seen"), ISO_LANDLOCK_READ};
-	rules[1] = (struct iso_landlock_rule){strdup(at("own")), ISO_LANDLOCK_WRITE};
+	rules[1] = (struct iso_landlock_rule){own, ISO_LANDLOCK_WRITE};
 	rules[2] = (struct iso_landlock_rule){(char *)"/dev", ISO_LANDLOCK_DEVICE};
 	rules[3] = (struct iso_landlock_rule){(char *)"/not/there", ISO_LANDLOCK_WRITE};
 	return (struct iso_landlock){.present = true, .rules = rules, .n_rules = 4};
