@@ -2,7 +2,7 @@
 /*
  * The engine `kvm`: our own VMM as a child process (program insula-kvm). Everything it needs is opened
  * here, by the monitor, and handed over; it then locks itself in. We speak over a SEQPACKET socket
- * (kvm/control.h) and believe nothing of what comes from there but numbers and text.
+ * (kvm/wire.h) and believe nothing of what comes from there but numbers and text.
  */
 #include "engine.h"
 
@@ -21,7 +21,7 @@
 #include "base/str.h"
 #include "hypervisor/agent.h"
 #include "hypervisor/kvm_process.h"
-#include "kvm/control.h"
+#include "kvm/wire.h"
 #include "kvm/layout.h"
 #include "kvm/machine.h"
 #include "virtiofsd.h"
@@ -42,7 +42,7 @@ struct kvm {
 	bool ended;
 	bool failed; /* it could not go on, and why may be somebody else */
 	bool gone;   /* the control socket is at its end */
-	char why[CONTROL_TEXT_MAX];
+	char why[WIRE_TEXT_MAX];
 };
 
 /* ---- before the start --------------------------------------------------------------------------- */
@@ -127,17 +127,17 @@ static uint64_t kvm_overhead_bytes(const struct vm_config *c)
  */
 #define KERNEL_WORDS "console=ttyS0 quiet panic=-1 reboot=acpi cryptomgr.notests"
 
-static int make_config(const struct vm_config *c, bool share, struct control_config *ret,
+static int make_config(const struct vm_config *c, bool share, struct wire_config *ret,
 		       struct err *e)
 {
 	const char *extra = c->cmdline ? c->cmdline : "";
-	struct control_config m = {
-		.version = CONTROL_VERSION,
-		.type = CONTROL_CONFIG,
+	struct wire_config m = {
+		.version = WIRE_VERSION,
+		.type = WIRE_CONFIG,
 		.memory_bytes = c->memory_bytes,
 		.vcpus = c->vcpus,
-		.has = CONTROL_HAS_AGENT | (share ? CONTROL_HAS_SHARE : 0) |
-		       (c->net_tap_fd >= 0 ? CONTROL_HAS_TAP : 0),
+		.has = WIRE_HAS_AGENT | (share ? WIRE_HAS_SHARE : 0) |
+		       (c->net_tap_fd >= 0 ? WIRE_HAS_TAP : 0),
 		.n_disks = c->n_disks,
 	};
 	int n;
@@ -215,7 +215,7 @@ static int tell_silence(struct kvm *k, struct err *e)
 	return err_set(e, ERR_INTERNAL, ECHILD, PROGRAM " closed its control socket");
 }
 
-static void keep_end(struct kvm *k, const struct control_message *m)
+static void keep_end(struct kvm *k, const struct wire_message *m)
 {
 	k->ended = true;
 	k->failed = m->value[0] == MACHINE_FAILED;
@@ -223,11 +223,11 @@ static void keep_end(struct kvm *k, const struct control_message *m)
 }
 
 /* The answer to what was sent. ENDED on the way is kept. */
-static int wait_answer(struct kvm *k, enum control_type want, int timeout_msec,
-		       struct control_message *ret, struct err *e)
+static int wait_answer(struct kvm *k, enum wire_type want, int timeout_msec,
+		       struct wire_message *ret, struct err *e)
 {
 	for (;;) {
-		int r = control_receive(k->control_fd, ret, timeout_msec, e);
+		int r = wire_receive(k->control_fd, ret, timeout_msec, e);
 
 		if (r < 0)
 			return r;
@@ -237,9 +237,9 @@ static int wait_answer(struct kvm *k, enum control_type want, int timeout_msec,
 		}
 		if (ret->type == want)
 			return 0;
-		if (ret->type == CONTROL_REFUSED || ret->type == CONTROL_FAILED)
-			return control_to_error(ret, e);
-		if (ret->type != CONTROL_ENDED)
+		if (ret->type == WIRE_REFUSED || ret->type == WIRE_FAILED)
+			return wire_to_error(ret, e);
+		if (ret->type != WIRE_ENDED)
 			return err_set(e, ERR_INTERNAL, EPROTO, PROGRAM " said %u out of turn",
 				       ret->type);
 		keep_end(k, ret);
@@ -265,8 +265,8 @@ static void kvm_kill(struct vm *vm)
 static int kvm_start(struct vm *vm, const struct vm_config *c, int share_fd, int agent_end,
 		     int console_end, struct err *e)
 {
-	struct control_message answer;
-	struct control_config config;
+	struct wire_message answer;
+	struct wire_config config;
 	struct kvm *k = calloc(1, sizeof(*k));
 	int r;
 
@@ -278,8 +278,8 @@ static int kvm_start(struct vm *vm, const struct vm_config *c, int share_fd, int
 	vm->priv = k;
 	if ((r = make_config(c, share_fd >= 0, &config, e)) < 0 ||
 	    (r = spawn(k, c, share_fd, agent_end, console_end, e)) < 0 ||
-	    (r = control_send(k->control_fd, &config, sizeof(config), e)) < 0 ||
-	    (r = wait_answer(k, CONTROL_READY, START_TIMEOUT_MSEC, &answer, e)) < 0 ||
+	    (r = wire_send(k->control_fd, &config, sizeof(config), e)) < 0 ||
+	    (r = wait_answer(k, WIRE_READY, START_TIMEOUT_MSEC, &answer, e)) < 0 ||
 	    (r = vm_watch(vm, k->child.pidfd, e)) < 0 ||
 	    (r = vm_watch(vm, k->child.stderr_fd, e)) < 0 ||
 	    (r = vm_watch(vm, k->control_fd, e)) < 0)
@@ -291,16 +291,16 @@ static int kvm_start(struct vm *vm, const struct vm_config *c, int share_fd, int
 
 static void listen_control(struct vm *vm, struct kvm *k)
 {
-	struct control_message m;
+	struct wire_message m;
 	int r;
 
 	while (!k->gone && !k->ended) {
-		r = control_receive(k->control_fd, &m, 0, NULL);
+		r = wire_receive(k->control_fd, &m, 0, NULL);
 		if (r == -ETIMEDOUT)
 			return;
 		if (r <= 0)
 			k->gone = true;
-		else if (m.type == CONTROL_ENDED)
+		else if (m.type == WIRE_ENDED)
 			keep_end(k, &m);
 	}
 	vm_unwatch(vm, k->control_fd);
@@ -349,18 +349,18 @@ static bool kvm_is_ending(struct vm *vm)
 	return true;
 }
 
-static int order(struct kvm *k, enum control_type type, struct err *e)
+static int order(struct kvm *k, enum wire_type type, struct err *e)
 {
-	struct control_message m = {.version = CONTROL_VERSION, .type = type};
-	int r = control_send(k->control_fd, &m, sizeof(m), e);
+	struct wire_message m = {.version = WIRE_VERSION, .type = type};
+	int r = wire_send(k->control_fd, &m, sizeof(m), e);
 
-	return r < 0 ? r : wait_answer(k, CONTROL_DONE, COMMAND_TIMEOUT_MSEC, &m, e);
+	return r < 0 ? r : wait_answer(k, WIRE_DONE, COMMAND_TIMEOUT_MSEC, &m, e);
 }
 
 static int kvm_pause(struct vm *vm, struct err *e)
 {
 	struct kvm *k = vm->priv;
-	int r = k->paused ? 0 : order(k, CONTROL_PAUSE, e);
+	int r = k->paused ? 0 : order(k, WIRE_PAUSE, e);
 
 	if (r == 0)
 		k->paused = true;
@@ -370,7 +370,7 @@ static int kvm_pause(struct vm *vm, struct err *e)
 static int kvm_resume(struct vm *vm, struct err *e)
 {
 	struct kvm *k = vm->priv;
-	int r = k->paused ? order(k, CONTROL_RESUME, e) : 0;
+	int r = k->paused ? order(k, WIRE_RESUME, e) : 0;
 
 	if (r == 0)
 		k->paused = false;

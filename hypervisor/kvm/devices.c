@@ -59,7 +59,7 @@ static int place(struct devices *d, struct machine *m, struct io_loop *loop,
 	return r;
 }
 
-static int make_agent(const struct control_config *c, struct virtio_device **ret, struct err *e)
+static int make_agent(const struct wire_config *c, struct virtio_device **ret, struct err *e)
 {
 	struct virtio_console_port port = {
 		.name = c->agent_port,
@@ -74,18 +74,18 @@ static int make_agent(const struct control_config *c, struct virtio_device **ret
 	return virtio_console_new(&port, 1, ret, e);
 }
 
-static int make_rng(const struct control_config *c, struct virtio_device **ret, struct err *e)
+static int make_rng(const struct wire_config *c, struct virtio_device **ret, struct err *e)
 {
 	(void)c;
 	return virtio_rng_new(ret, e);
 }
 
-static int make_share(const struct control_config *c, struct virtio_device **ret, struct err *e)
+static int make_share(const struct wire_config *c, struct virtio_device **ret, struct err *e)
 {
 	return vhost_user_fs_new(KVM_PROCESS_FD_SHARE, c->share_tag, ret, e);
 }
 
-static int make_net(const struct control_config *c, struct virtio_device **ret, struct err *e)
+static int make_net(const struct wire_config *c, struct virtio_device **ret, struct err *e)
 {
 	struct virtio_net_setup setup = {.fd = KVM_PROCESS_FD_TAP};
 
@@ -93,13 +93,13 @@ static int make_net(const struct control_config *c, struct virtio_device **ret, 
 	return virtio_net_new(&setup, ret, e);
 }
 
-static int make_balloon(const struct control_config *c, struct virtio_device **ret, struct err *e)
+static int make_balloon(const struct wire_config *c, struct virtio_device **ret, struct err *e)
 {
 	(void)c;
 	return virtio_balloon_new(ret, e);
 }
 
-static int make_disk(const struct control_config *c, unsigned i, struct io_loop *loop,
+static int make_disk(const struct wire_config *c, unsigned i, struct io_loop *loop,
 		     struct virtio_device **ret, struct err *e)
 {
 	const struct disk_extent extent = {.fd = KVM_PROCESS_FD_DISK + (int)i};
@@ -121,18 +121,17 @@ static int make_disk(const struct control_config *c, unsigned i, struct io_loop 
 }
 
 int devices_add(struct devices *d, struct machine *m, struct io_loop *loop,
-		const struct control_config *c, struct err *e)
+		const struct wire_config *c, struct err *e)
 {
 	static const struct {
 		uint32_t has; /* 0: always */
-		int (*make)(const struct control_config *c, struct virtio_device **ret,
-			    struct err *e);
+		int (*make)(const struct wire_config *c, struct virtio_device **ret, struct err *e);
 	} table[] = {
 		{0, make_rng},
 		{0, make_balloon},
-		{CONTROL_HAS_AGENT, make_agent},
-		{CONTROL_HAS_SHARE, make_share},
-		{CONTROL_HAS_TAP, make_net},
+		{WIRE_HAS_AGENT, make_agent},
+		{WIRE_HAS_SHARE, make_share},
+		{WIRE_HAS_TAP, make_net},
 	};
 	struct virtio_device *device;
 	int r = 0;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "acpi.h"
-#include "control.h"
+#include "wire.h"
 #include "layout.h"
 #include "machine.h"
 #include "virtio_loop.h"
@@ -20,7 +20,7 @@ struct devices {
 
 /* Make them, on the machine's bus. On failure the ones made are still devices_free()'s. */
 int devices_add(struct devices *d, struct machine *m, struct io_loop *loop,
-		const struct control_config *c, struct err *e);
+		const struct wire_config *c, struct err *e);
 /* With the vCPUs stopped. */
 void devices_free(struct devices *d);
 /* With the vCPUs stopped and the loop's lock held: nothing is in flight after it. */

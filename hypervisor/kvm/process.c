@@ -24,7 +24,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "boot_data.h"
-#include "control.h"
+#include "wire.h"
 #include "devices.h"
 #include "layout.h"
 #include "machine.h"
@@ -34,7 +34,7 @@
 
 struct process {
 	const struct kvm_process_jail *jail;
-	struct control_config config;
+	struct wire_config config;
 	struct machine *machine;
 	struct io_loop *loop;
 	struct devices devices;
@@ -42,7 +42,7 @@ struct process {
 	struct power power;
 	uint64_t control_source, end_source;
 	bool has_order;
-	struct control_message order;
+	struct wire_message order;
 	bool engine_gone;
 };
 
@@ -94,7 +94,7 @@ static int add_platform(struct process *p, struct err *e)
 
 static int load_guest(struct process *p, struct x86_start *ret, struct err *e)
 {
-	const struct control_config *c = &p->config;
+	const struct wire_config *c = &p->config;
 	struct guest_memory *m = machine_memory(p->machine);
 	struct acpi_config acpi = {
 		.vcpus = c->vcpus, .virtio = p->devices.where, .n_virtio = p->devices.n};
@@ -158,7 +158,7 @@ static void on_control(void *self, uint32_t events)
 	(void)events;
 	if (p->has_order) /* one at a time: the next one waits in the socket */
 		return;
-	r = control_receive(KVM_PROCESS_FD_CONTROL, &p->order, 0, NULL);
+	r = wire_receive(KVM_PROCESS_FD_CONTROL, &p->order, 0, NULL);
 	if (r > 0)
 		p->has_order = true;
 	else if (r != -ETIMEDOUT)
@@ -171,23 +171,23 @@ static void on_end(void *self, uint32_t events)
 	(void)events;
 }
 
-static void carry_out(struct process *p, struct control_message *answer)
+static void carry_out(struct process *p, struct wire_message *answer)
 {
 	struct machine_counts counts;
 	struct err e = ERR_INIT;
 
-	*answer = (struct control_message){.version = CONTROL_VERSION, .type = CONTROL_DONE};
+	*answer = (struct wire_message){.version = WIRE_VERSION, .type = WIRE_DONE};
 	switch (p->order.type) {
-	case CONTROL_PAUSE:
+	case WIRE_PAUSE:
 		machine_pause(p->machine);
 		io_loop_lock(p->loop);
 		devices_drain(&p->devices);
 		io_loop_unlock(p->loop);
 		break;
-	case CONTROL_RESUME:
+	case WIRE_RESUME:
 		machine_resume(p->machine);
 		break;
-	case CONTROL_STATS:
+	case WIRE_STATS:
 		machine_counts(p->machine, &counts);
 		answer->value[0] = counts.exits;
 		answer->value[1] = counts.ports;
@@ -196,13 +196,13 @@ static void carry_out(struct process *p, struct control_message *answer)
 		answer->value[3] = virtio_balloon_actual(p->devices.balloon);
 		io_loop_unlock(p->loop);
 		break;
-	case CONTROL_STOP:
+	case WIRE_STOP:
 		machine_end(p->machine, MACHINE_STOPPED, "the machine was told to stop");
 		break;
-	case CONTROL_BALLOON:
+	case WIRE_BALLOON:
 		if (p->order.value[0] > p->config.memory_bytes) {
 			err_invalid(&e, "balloon: larger than the guest's memory");
-			control_from_error(answer, CONTROL_REFUSED, &e);
+			wire_from_error(answer, WIRE_REFUSED, &e);
 			break;
 		}
 		io_loop_lock(p->loop);
@@ -212,14 +212,14 @@ static void carry_out(struct process *p, struct control_message *answer)
 	default: /* what came is a number */
 		err_set(&e, ERR_INTERNAL, EPROTO, "control socket: unknown order %u",
 			p->order.type);
-		control_from_error(answer, CONTROL_REFUSED, &e);
+		wire_from_error(answer, WIRE_REFUSED, &e);
 		break;
 	}
 }
 
 static int run_loop(struct process *p, struct err *e)
 {
-	struct control_message answer;
+	struct wire_message answer;
 	int r = 0;
 
 	while (r >= 0 && !p->engine_gone && machine_ended(p->machine, NULL, 0) == MACHINE_RUNS) {
@@ -228,7 +228,7 @@ static int run_loop(struct process *p, struct err *e)
 			continue;
 		carry_out(p, &answer);
 		p->has_order = false;
-		if (control_send(KVM_PROCESS_FD_CONTROL, &answer, sizeof(answer), NULL) < 0)
+		if (wire_send(KVM_PROCESS_FD_CONTROL, &answer, sizeof(answer), NULL) < 0)
 			p->engine_gone = true;
 	}
 	return r < 0 ? r : 0;
@@ -236,15 +236,15 @@ static int run_loop(struct process *p, struct err *e)
 
 static void tell_end(struct process *p)
 {
-	struct control_message m = {.version = CONTROL_VERSION, .type = CONTROL_ENDED};
+	struct wire_message m = {.version = WIRE_VERSION, .type = WIRE_ENDED};
 
 	m.value[0] = machine_ended(p->machine, m.text, sizeof(m.text));
-	control_send(KVM_PROCESS_FD_CONTROL, &m, sizeof(m), NULL);
+	wire_send(KVM_PROCESS_FD_CONTROL, &m, sizeof(m), NULL);
 }
 
 static int live(struct process *p, struct err *e)
 {
-	struct control_message ready = {.version = CONTROL_VERSION, .type = CONTROL_READY};
+	struct wire_message ready = {.version = WIRE_VERSION, .type = WIRE_READY};
 	int r = p->jail->enter ? p->jail->enter(p->jail->arg, e) : 0;
 
 	if (r < 0)
@@ -265,7 +265,7 @@ static int live(struct process *p, struct err *e)
 	if (r == 0)
 		r = machine_run(p->machine, e);
 	if (r == 0)
-		r = control_send(KVM_PROCESS_FD_CONTROL, &ready, sizeof(ready), e);
+		r = wire_send(KVM_PROCESS_FD_CONTROL, &ready, sizeof(ready), e);
 	if (r < 0)
 		return r;
 	r = run_loop(p, e);
@@ -278,7 +278,7 @@ static int live(struct process *p, struct err *e)
 int kvm_process_run(const struct kvm_process_jail *jail, struct err *e)
 {
 	struct process *p = calloc(1, sizeof(*p));
-	struct control_message failed;
+	struct wire_message failed;
 	struct err mine = ERR_INIT;
 	int r;
 
@@ -286,12 +286,12 @@ int kvm_process_run(const struct kvm_process_jail *jail, struct err *e)
 		return err_nomem(e);
 	p->jail = jail;
 	signal(SIGPIPE, SIG_IGN);
-	r = control_receive_config(KVM_PROCESS_FD_CONTROL, &p->config, &mine);
+	r = wire_receive_config(KVM_PROCESS_FD_CONTROL, &p->config, &mine);
 	if (r == 0)
 		r = live(p, &mine);
 	if (r < 0) {
-		control_from_error(&failed, CONTROL_FAILED, &mine);
-		control_send(KVM_PROCESS_FD_CONTROL, &failed, sizeof(failed), NULL);
+		wire_from_error(&failed, WIRE_FAILED, &mine);
+		wire_send(KVM_PROCESS_FD_CONTROL, &failed, sizeof(failed), NULL);
 		if (e)
 			*e = mine;
 	}

@@ -30,7 +30,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "hypervisor/kvm_process.h"
-#include "../../hypervisor/kvm/control.h"
+#include "../../hypervisor/kvm/wire.h"
 #include "../../hypervisor/kvm/machine.h"
 
 #define PATIENCE_MSEC 60000
@@ -95,14 +95,14 @@ static int make_kernel(bool broken)
 	return fd;
 }
 
-static struct control_config config(void)
+static struct wire_config config(void)
 {
-	return (struct control_config){.version = CONTROL_VERSION,
-				       .type = CONTROL_CONFIG,
-				       .memory_bytes = 32u << 20,
-				       .vcpus = 2,
-				       .name = "t",
-				       .cmdline = "x"};
+	return (struct wire_config){.version = WIRE_VERSION,
+				    .type = WIRE_CONFIG,
+				    .memory_bytes = 32u << 20,
+				    .vcpus = 2,
+				    .name = "t",
+				    .cmdline = "x"};
 }
 
 static void pair_of(int type, int pair[2])
@@ -136,24 +136,24 @@ static void launch(const void *message, size_t bytes, bool broken_kernel)
 	close(console[1]);
 	vmm.control = control[0];
 	vmm.console = console[0];
-	assert_int_equal(control_send(vmm.control, message, bytes, &e), 0);
+	assert_int_equal(wire_send(vmm.control, message, bytes, &e), 0);
 }
 
-static struct control_message hear(void)
+static struct wire_message hear(void)
 {
-	struct control_message m;
+	struct wire_message m;
 	struct err e = ERR_INIT;
 
-	if (control_receive(vmm.control, &m, PATIENCE_MSEC, &e) != 1)
+	if (wire_receive(vmm.control, &m, PATIENCE_MSEC, &e) != 1)
 		fail_msg("the process said nothing: %s", e.text);
 	return m;
 }
 
-static struct control_message order(enum control_type type)
+static struct wire_message order(enum wire_type type)
 {
-	struct control_message m = {.version = CONTROL_VERSION, .type = type};
+	struct wire_message m = {.version = WIRE_VERSION, .type = type};
 
-	assert_int_equal(control_send(vmm.control, &m, sizeof(m), NULL), 0);
+	assert_int_equal(wire_send(vmm.control, &m, sizeof(m), NULL), 0);
 	return hear();
 }
 
@@ -169,14 +169,14 @@ static int wait_status(void)
 
 static void start_waiting(void)
 {
-	struct control_config c = config();
-	struct control_message m;
+	struct wire_config c = config();
+	struct wire_message m;
 	struct pollfd p;
 	char said[2];
 
 	launch(&c, sizeof(c), false);
 	m = hear();
-	if (m.type != CONTROL_READY)
+	if (m.type != WIRE_READY)
 		fail_msg("%s", m.text);
 	p = (struct pollfd){.fd = vmm.console, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, PATIENCE_MSEC), 1);
@@ -242,12 +242,12 @@ static void test_to_the_end(void **state)
 
 	NEED_KVM();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct control_message m;
+		struct wire_message m;
 
 		start_waiting();
 		assert_int_equal(write(vmm.console, rows[i].byte, 1), 1);
 		m = hear();
-		assert_int_equal(m.type, CONTROL_ENDED);
+		assert_int_equal(m.type, WIRE_ENDED);
 		assert_int_equal(m.value[0], rows[i].end);
 		assert_non_null(strstr(m.text, rows[i].words));
 		assert_int_equal(wait_status(), 0);
@@ -258,27 +258,27 @@ static void test_to_the_end(void **state)
 
 static void test_orders(void **state)
 {
-	struct control_message m;
+	struct wire_message m;
 	uint64_t exits;
 
 	(void)state;
 	NEED_KVM();
 	start_waiting();
-	assert_int_equal(order(CONTROL_PAUSE).type, CONTROL_DONE);
-	assert_int_equal(order(CONTROL_PAUSE).type, CONTROL_DONE);
-	exits = order(CONTROL_STATS).value[0];
+	assert_int_equal(order(WIRE_PAUSE).type, WIRE_DONE);
+	assert_int_equal(order(WIRE_PAUSE).type, WIRE_DONE);
+	exits = order(WIRE_STATS).value[0];
 	poll(NULL, 0, 20);
-	assert_true(exits >= 2 && order(CONTROL_STATS).value[0] == exits); /* it stands */
-	assert_int_equal(order(CONTROL_RESUME).type, CONTROL_DONE);
+	assert_true(exits >= 2 && order(WIRE_STATS).value[0] == exits); /* it stands */
+	assert_int_equal(order(WIRE_RESUME).type, WIRE_DONE);
 	do
-		m = order(CONTROL_STATS);
+		m = order(WIRE_STATS);
 	while (m.value[0] == exits); /* and goes on */
-	m = order((enum control_type)33);
-	assert_int_equal(m.type, CONTROL_REFUSED);
+	m = order((enum wire_type)33);
+	assert_int_equal(m.type, WIRE_REFUSED);
 	assert_non_null(strstr(m.text, "unknown order 33"));
-	assert_int_equal(order(CONTROL_STOP).type, CONTROL_DONE);
+	assert_int_equal(order(WIRE_STOP).type, WIRE_DONE);
 	m = hear();
-	assert_true(m.type == CONTROL_ENDED && m.value[0] == MACHINE_STOPPED);
+	assert_true(m.type == WIRE_ENDED && m.value[0] == MACHINE_STOPPED);
 	assert_int_equal(wait_status(), 0);
 }
 
@@ -367,11 +367,11 @@ static void test_engine_gone(void **state)
 static void assert_fails(const void *message, size_t bytes, bool broken_kernel, const char *words)
 {
 	void *state = NULL;
-	struct control_message m;
+	struct wire_message m;
 
 	launch(message, bytes, broken_kernel);
 	m = hear();
-	assert_int_equal(m.type, CONTROL_FAILED);
+	assert_int_equal(m.type, WIRE_FAILED);
 	if (!strstr(m.text, words))
 		fail_msg("'%s' is not in '%s'", words, m.text);
 	assert_int_equal(WEXITSTATUS(wait_status()), 1);
@@ -381,7 +381,7 @@ static void assert_fails(const void *message, size_t bytes, bool broken_kernel, 
 
 static void test_bad_configurations(void **state)
 {
-	struct control_config c = config();
+	struct wire_config c = config();
 
 	(void)state;
 	NEED_KVM();
@@ -389,7 +389,7 @@ static void test_bad_configurations(void **state)
 	c.version = 9;
 	assert_fails(&c, sizeof(c), false, "version 9 in place of 1");
 	c = config();
-	c.type = CONTROL_STOP;
+	c.type = WIRE_STOP;
 	assert_fails(&c, sizeof(c), false, "message 5 instead");
 	c = config();
 	c.has = 0x80;

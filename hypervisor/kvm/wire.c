@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sending, receiving and checking the messages of control.h.
+ * Sending, receiving and checking the messages of wire.h.
  */
-#include "control.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include "hypervisor/kvm_process.h"
 #include "kernel_image.h"
 
-int control_send(int fd, const void *message, size_t bytes, struct err *e)
+int wire_send(int fd, const void *message, size_t bytes, struct err *e)
 {
 	ssize_t n;
 
@@ -51,9 +51,9 @@ static int receive(int fd, void *buf, size_t bytes, int timeout_msec, struct err
 		return err_set(e, ERR_INTERNAL, EPROTO, "control socket: a message of %zd bytes",
 			       n);
 	memcpy(&version, buf, sizeof(version));
-	if (version != CONTROL_VERSION)
+	if (version != WIRE_VERSION)
 		return err_set(e, ERR_INTERNAL, EPROTO, "control socket: version %u in place of %u",
-			       version, CONTROL_VERSION);
+			       version, WIRE_VERSION);
 	return 1;
 }
 
@@ -65,9 +65,9 @@ static void make_printable(char *text, size_t cap)
 			*p = '?';
 }
 
-int control_receive(int fd, struct control_message *ret, int timeout_msec, struct err *e)
+int wire_receive(int fd, struct wire_message *ret, int timeout_msec, struct err *e)
 {
-	struct control_message m;
+	struct wire_message m;
 	int r = receive(fd, &m, sizeof(m), timeout_msec, e);
 
 	if (r <= 0)
@@ -90,12 +90,12 @@ static int check_text(const char *text, size_t cap, const char *what, struct err
 	return 0;
 }
 
-int control_config_check(const struct control_config *c, struct err *e)
+int wire_config_check(const struct wire_config *c, struct err *e)
 {
-	const uint32_t all = CONTROL_HAS_AGENT | CONTROL_HAS_SHARE | CONTROL_HAS_TAP;
+	const uint32_t all = WIRE_HAS_AGENT | WIRE_HAS_SHARE | WIRE_HAS_TAP;
 	int r;
 
-	if (c->type != CONTROL_CONFIG)
+	if (c->type != WIRE_CONFIG)
 		return err_set(e, ERR_INTERNAL, EPROTO, "VM configuration: message %u instead",
 			       c->type);
 	if (c->has & ~all)
@@ -115,16 +115,16 @@ int control_config_check(const struct control_config *c, struct err *e)
 	return check_text(c->cmdline, sizeof(c->cmdline), "command line", e);
 }
 
-int control_receive_config(int fd, struct control_config *ret, struct err *e)
+int wire_receive_config(int fd, struct wire_config *ret, struct err *e)
 {
-	struct control_config c;
+	struct wire_config c;
 	int r = receive(fd, &c, sizeof(c), -1, e);
 
 	if (r == 0)
 		return err_set(e, ERR_INTERNAL, EPIPE, "control socket: the engine went away");
 	if (r < 0)
 		return r;
-	r = control_config_check(&c, e);
+	r = wire_config_check(&c, e);
 	if (r < 0)
 		return r;
 	*ret = c;
@@ -139,15 +139,15 @@ static void copy_cut(char *to, size_t cap, const char *from)
 	to[n] = '\0';
 }
 
-void control_from_error(struct control_message *m, enum control_type type, const struct err *e)
+void wire_from_error(struct wire_message *m, enum wire_type type, const struct err *e)
 {
-	*m = (struct control_message){
-		.version = CONTROL_VERSION, .type = type, .kind = e->kind, .errnum = e->errnum};
+	*m = (struct wire_message){
+		.version = WIRE_VERSION, .type = type, .kind = e->kind, .errnum = e->errnum};
 	copy_cut(m->text, sizeof(m->text), e->text);
 	copy_cut(m->hint, sizeof(m->hint), e->hint);
 }
 
-int control_to_error(const struct control_message *m, struct err *e)
+int wire_to_error(const struct wire_message *m, struct err *e)
 {
 	enum err_kind kind = m->kind > ERR_NONE && m->kind < ERR_KIND_COUNT ? (enum err_kind)m->kind
 									    : ERR_INTERNAL;
