@@ -29,7 +29,6 @@
 #include "base/str.h"
 #include "self_internal.h"
 
-#define SELF_ENV   "INSULA_SELF"
 #define SELF_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 #ifndef MFD_EXEC

@@ -9,6 +9,7 @@
 #include "base/err.h"
 
 #define SELF_EXE "/proc/self/exe"
+#define SELF_ENV "INSULA_SELF" /* set once we left our file: its path */
 
 /* Absolute path of the program on disk, also when we run from its sealed copy. Caller frees. */
 int self_original_path(char **ret, struct err *e);

@@ -60,25 +60,13 @@ static int failure_status(const struct err *e)
 	return 1;
 }
 
-/* -EBUSY: a program without self_seal(), as a test's. */
-static int exchange_link(struct self_link *link, struct err *e)
-{
-	struct err why = ERR_INIT;
-	int r = self_link_exchange(link, &why);
-
-	if (r == 0 || r == -EBUSY)
-		return 0;
-	*e = why;
-	return r;
-}
-
 /* In a new user namespace, where nobody else is yet. */
 static int leave_program(struct err *e)
 {
 	struct self_link link;
 	int r = self_link_prepare(&link, e);
 
-	return r < 0 ? r : exchange_link(&link, e);
+	return r < 0 ? r : self_link_exchange(&link, e);
 }
 
 static _Noreturn void child_main(const struct spawn *s, int fd)
@@ -114,7 +102,7 @@ static _Noreturn void intermediate_main(const struct spawn *s, int fd)
 	if (r == 0)
 		r = s->join(s->arg, &e);
 	if (r == 0)
-		r = exchange_link(&link, &e);
+		r = self_link_exchange(&link, &e);
 	if (r < 0)
 		goto fail;
 	/* setns() to a user namespace changed our credentials, and dumpable with them. */

@@ -22,8 +22,9 @@
 int self_seal(char **argv, struct err *e);
 
 /* The exchange of the link for a process that comes into a user namespace: prepare while /proc is the host's,
- * exchange after, before anybody else there can see the process. Nothing happens if it was done before, or if we run from
- * a copy. Exchange ends the preparation. -EBUSY: this program never went through self_seal(). */
+ * exchange after, before anybody else there can see the process. Nothing happens if it was done before, if we run from
+ * a copy, or in a program that never went through self_seal(), as one that tests a part of ours. Exchange ends the
+ * preparation. */
 struct self_link {
 	int fd;
 	struct prctl_mm_map map;
