@@ -59,6 +59,9 @@ int guest_proc_terminal(struct guest_proc *p, struct err *e);
 int guest_proc_poll(const struct guest_proc *p, const struct agent_conn *c, struct pollset *set);
 /* Move what can be moved. Negative: the connection failed. */
 int guest_proc_service(struct guest_proc *p, struct agent_conn *c);
+/* Reaped, and what it left in its pipes can be moved now: not to be waited for, as a stranger may hold the
+ * other ends for ever. */
+bool guest_proc_is_draining(const struct guest_proc *p, const struct agent_conn *c);
 /* Reaped, and all that it said was sent? */
 bool guest_proc_is_over(const struct guest_proc *p);
 void guest_proc_resize(struct guest_proc *p, uint32_t rows_cols);

@@ -207,23 +207,46 @@ static int read_frames(struct agent *a, struct err *e)
 
 /* ---- processes -------------------------------------------------------------------------- */
 
-static void reap(struct agent *a)
+static void drain_signals(const struct agent *a)
 {
 	struct signalfd_siginfo info;
 
 	while (read(a->signal_fd, &info, sizeof(info)) > 0)
 		;
-	for (;;) {
-		int status;
-		pid_t pid = waitpid(-1, &status, WNOHANG);
+}
 
-		if (pid <= 0)
+/* Our own processes by number and not by what SIGCHLD says: their pidfds wake us, and nothing that ends at
+ * the same moment can take an end away. -ECHILD: somebody else reaped one, a bug that must not look like a
+ * process that runs for ever. */
+static int reap_own(struct agent *a, struct err *e)
+{
+	for (size_t i = 0; i < a->n_procs; i++) {
+		struct guest_proc *p = a->procs[i];
+		pid_t pid;
+
+		if (p->reaped)
+			continue;
+		pid = waitpid(p->handle.pid, &p->status, WNOHANG | __WALL);
+		if (pid < 0)
+			return err_sys(e, errno, "end of process %u", p->number);
+		p->reaped = pid > 0;
+	}
+	return 0;
+}
+
+/* What the sandbox orphaned is ours as PID 1. WNOWAIT, since the next to end may be one of our own. */
+static void reap_orphans(const struct agent *a)
+{
+	for (;;) {
+		siginfo_t info = {0};
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ||
+		    info.si_pid == 0)
 			return;
 		for (size_t i = 0; i < a->n_procs; i++)
-			if (!a->procs[i]->reaped && a->procs[i]->handle.pid == pid) {
-				a->procs[i]->reaped = true;
-				a->procs[i]->status = status;
-			}
+			if (!a->procs[i]->reaped && a->procs[i]->handle.pid == info.si_pid)
+				return; /* it ended this moment: its pidfd wakes us again */
+		(void)waitpid(info.si_pid, NULL, WNOHANG | __WALL);
 	}
 }
 
@@ -261,15 +284,18 @@ static int service(struct agent *a, struct err *e)
 static int wait_for_work(struct agent *a, struct err *e)
 {
 	short events = POLLIN | (agent_conn_wants_write(a->conn) ? POLLOUT : 0);
-	int r;
+	int timeout = -1, r;
 
 	pollset_clear(&a->set);
 	r = pollset_add(&a->set, a->options->fd, events);
 	if (r == 0)
 		r = pollset_add(&a->set, a->signal_fd, POLLIN);
-	for (size_t i = 0; r == 0 && i < a->n_procs; i++)
+	for (size_t i = 0; r == 0 && i < a->n_procs; i++) {
+		if (guest_proc_is_draining(a->procs[i], a->conn))
+			timeout = 0;
 		r = guest_proc_poll(a->procs[i], a->conn, &a->set);
-	return r < 0 ? err_nomem(e) : pollset_wait(&a->set, -1, e);
+	}
+	return r < 0 ? err_nomem(e) : pollset_wait(&a->set, timeout, e);
 }
 
 static int loop(struct agent *a, struct err *e)
@@ -283,7 +309,11 @@ static int loop(struct agent *a, struct err *e)
 		if (r < 0)
 			return r;
 		/* Reap first: what a frame starts in this round is not looked for yet. */
-		reap(a);
+		drain_signals(a);
+		r = reap_own(a, e);
+		if (r < 0)
+			return r;
+		reap_orphans(a);
 		r = read_frames(a, e);
 	}
 	return r == -EPIPE ? 0 : r;

@@ -65,9 +65,9 @@ int guest_proc_terminal(struct guest_proc *p, struct err *e)
 
 int guest_proc_poll(const struct guest_proc *p, const struct agent_conn *c, struct pollset *set)
 {
-	int r = 0;
+	int r = p->reaped ? 0 : pollset_add(set, p->handle.pidfd, POLLIN);
 
-	if (agent_sink_wants(&p->in))
+	if (r == 0 && agent_sink_wants(&p->in))
 		r = pollset_add(set, p->in.fd, POLLOUT);
 	for (int i = 0; r == 0 && i < 2; i++)
 		if (agent_source_wants(&p->out[i], c))
@@ -85,6 +85,12 @@ static int service_source(struct guest_proc *p, struct agent_source *s, struct a
 	if (r == 0 && p->reaped)
 		return agent_source_end(s, c); /* empty: only strangers still hold the other end */
 	return r == -ENODATA || r > 0 ? 0 : r;
+}
+
+bool guest_proc_is_draining(const struct guest_proc *p, const struct agent_conn *c)
+{
+	return p->reaped &&
+	       (agent_source_wants(&p->out[0], c) || agent_source_wants(&p->out[1], c));
 }
 
 int guest_proc_service(struct guest_proc *p, struct agent_conn *c)
