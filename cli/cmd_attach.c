@@ -24,6 +24,19 @@ static const struct opt attach_opts[] = {
 };
 const struct opt_table cmd_attach_options = OPT_TABLE(attach_opts);
 
+int attach_result(const char *id, bool detached, int code, struct err *e)
+{
+	if (detached) {
+		fprintf(stderr, "\ninsula: left '%s', which goes on; insula attach %s comes back\n",
+			id, id);
+		return 0;
+	}
+	if (code < 0)
+		return err_set(e, ERR_STATE, ECHILD, "'%s' has ended, and nobody could note how",
+			       id);
+	return code;
+}
+
 int cmd_attach(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	struct attach_opts o = {.keys = "ctrl-p,ctrl-q", .sig_proxy = true};
@@ -47,13 +60,5 @@ int cmd_attach(struct cli *cli, int argc, char **argv, struct err *e)
 	r = rt_attach_run(&cli->ctx, id, &a, &code, &detached, e);
 	if (r < 0)
 		return r;
-	if (detached) {
-		fprintf(stderr, "\ninsula: left '%s', which goes on; insula attach %s comes back\n",
-			id, id);
-		return 0;
-	}
-	if (code < 0)
-		return err_set(e, ERR_STATE, ECHILD, "'%s' has ended, and nobody could note how",
-			       id);
-	return code;
+	return attach_result(id, detached, code, e);
 }

@@ -32,6 +32,9 @@ extern const struct opt_table cmd_run_options, cmd_exec_options, cmd_ps_options,
 	cmd_wait_options, cmd_logs_options, cmd_attach_options, cmd_images_options, cmd_rmi_options,
 	cmd_import_options, cmd_load_options, cmd_pull_options;
 
+/* How a command that was attached ends: the sandbox's exit code; 0, with a word on where it is, when the user left it. */
+int attach_result(const char *id, bool detached, int code, struct err *e);
+
 /* The sandbox that `word` names: exact id or name, else an unambiguous beginning of an id. The
  * caller frees *ret_id. ERR_NOT_FOUND; ERR_INVALID names the candidates when there are several. */
 int resolve_sandbox(const struct rt_ctx *ctx, const char *word, char **ret_id, struct err *e);

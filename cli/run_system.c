@@ -238,15 +238,7 @@ static int attach(struct cli *cli, const struct run_opts *o, const char *id, str
 		r = rt_attach_run(&cli->ctx, id, &a, &code, &detached, e);
 	if (r < 0)
 		return r;
-	if (detached) {
-		fprintf(stderr, "\ninsula: left '%s', which goes on; insula attach %s comes back\n",
-			id, id);
-		return 0;
-	}
-	if (code < 0)
-		return err_set(e, ERR_STATE, ECHILD, "'%s' has ended, and nobody could note how",
-			       id);
-	return code;
+	return attach_result(id, detached, code, e);
 }
 
 static int run_on_terminal(struct cli *cli, const struct run_opts *o, struct rt_create_request *c,

@@ -71,5 +71,9 @@ int oci_read_string_map(const struct json_at *at,
 				    void *target, struct err *e),
 			void *target, struct err *e);
 
+/* An array of words, each of which `parse` turns into bits of *flags; `what` names one in an error. */
+int oci_read_flags(const struct json_at *at, int (*parse)(const char *word, uint32_t *ret),
+		   const char *what, uint32_t *flags, struct err *e);
+
 /* "0-3,7": what cpuset files take. Target: char *. */
 int oci_read_cpu_list(const struct json_at *at, void *target, struct err *e);

@@ -101,6 +101,25 @@ int oci_read_string_map(const struct json_at *at,
 	return 0;
 }
 
+int oci_read_flags(const struct json_at *at, int (*parse)(const char *word, uint32_t *ret),
+		   const char *what, uint32_t *flags, struct err *e)
+{
+	if (json_type_of(at->value) != JSON_ARRAY)
+		return json_error(at, e, "expected an array of strings");
+	for (size_t i = 0; i < json_array_len(at); i++) {
+		struct json_at item = json_array_at(at, i);
+		const char *s = json_peek_string(&item);
+		uint32_t flag;
+
+		if (!s)
+			return json_error(&item, e, "expected a string");
+		if (parse(s, &flag) < 0)
+			return json_error(&item, e, "unknown %s '%s'", what, s);
+		*flags |= flag;
+	}
+	return 0;
+}
+
 /* One "N" or "N-M" of a list; *p is left behind it. */
 static bool take_range(const char **p)
 {

@@ -261,22 +261,7 @@ static int read_memory_mode(const struct json_at *at, void *target, struct err *
 
 static int read_memory_flags(const struct json_at *at, void *target, struct err *e)
 {
-	uint32_t *flags = target;
-
-	if (json_type_of(at->value) != JSON_ARRAY)
-		return json_error(at, e, "expected an array of strings");
-	for (size_t i = 0; i < json_array_len(at); i++) {
-		struct json_at item = json_array_at(at, i);
-		const char *s = json_peek_string(&item);
-		uint32_t flag;
-
-		if (!s)
-			return json_error(&item, e, "expected a string");
-		if (iso_memory_flag_parse(s, &flag) < 0)
-			return json_error(&item, e, "unknown memory policy flag '%s'", s);
-		*flags |= flag;
-	}
-	return 0;
+	return oci_read_flags(at, iso_memory_flag_parse, "memory policy flag", target, e);
 }
 
 static const struct json_field memory_fields[] = {

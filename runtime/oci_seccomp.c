@@ -54,22 +54,7 @@ static int read_arches(const struct json_at *at, void *target, struct err *e)
 
 static int read_flags(const struct json_at *at, void *target, struct err *e)
 {
-	uint32_t *flags = target;
-
-	if (json_type_of(at->value) != JSON_ARRAY)
-		return json_error(at, e, "expected an array of strings");
-	for (size_t i = 0; i < json_array_len(at); i++) {
-		struct json_at item = json_array_at(at, i);
-		const char *s = json_peek_string(&item);
-		uint32_t flag;
-
-		if (!s)
-			return json_error(&item, e, "expected a string");
-		if (iso_seccomp_flag_parse(s, &flag) < 0)
-			return json_error(&item, e, "unknown seccomp flag '%s'", s);
-		*flags |= flag;
-	}
-	return 0;
+	return oci_read_flags(at, iso_seccomp_flag_parse, "seccomp flag", target, e);
 }
 
 /* The kernel's MAX_ERRNO: more would not be an error number to the caller. */
