@@ -102,6 +102,15 @@ static const struct command commands[] = {
 	 .summary = "Print statistics, and what happens to it, as lines of JSON",
 	 .opts = &oci_events_options,
 	 .run = oci_events},
+	{.name = "mounts",
+	 .args = "add|remove ID FILE",
+	 .summary = "Add mounts to a container that lives, or remove those that were added",
+	 .details = "FILE holds a JSON array of the form of `mounts` in config.json; - is standard "
+		    "input. All of them are added, or none. Missing destinations are made. Of "
+		    "mounts to be removed only the destination counts, and only what was "
+		    "added by this command can be removed: files that are open stay usable.",
+	 .run = oci_mounts,
+	 .seal = true},
 	{.name = "checkpoint", .args = "ID", .refusal = "CRIU is not driven yet"},
 	{.name = "restore", .args = "ID", .refusal = "CRIU is not driven yet"},
 };

@@ -18,6 +18,7 @@ int oci_spec(struct cli *cli, int argc, char **argv, struct err *e);
 int oci_features(struct cli *cli, int argc, char **argv, struct err *e);
 int oci_ps(struct cli *cli, int argc, char **argv, struct err *e);
 int oci_update(struct cli *cli, int argc, char **argv, struct err *e);
+int oci_mounts(struct cli *cli, int argc, char **argv, struct err *e);
 int oci_events(struct cli *cli, int argc, char **argv, struct err *e);
 
 extern const struct opt_table oci_create_options, oci_run_options, oci_kill_options,

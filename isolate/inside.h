@@ -20,7 +20,8 @@ struct inside {
 	int sync_fd;    /* channel to the creator; borrowed */
 	char *command;  /* path of what will be executed; owned by init */
 	bool userns;    /* we are in a user namespace: of our own, or all of us in an outer one */
-	bool cgroupns;  /* … and a cgroup namespace */
+	int *attached_fd; /* not NULL: the mount that was attached last is kept here, owned by the caller */
+	bool cgroupns; /* … and a cgroup namespace */
 };
 
 /* mounts.c: config->mounts in order, by descriptor, each on its destination below root_fd (created when missing); cgroup

@@ -87,6 +87,16 @@ int mounts_apply(const struct inside *in, int mnt_fd, const struct iso_mount *m,
 	return spread ? mountfd_spread(mnt_fd, spread, e) : 0;
 }
 
+int mounts_attach(const struct inside *in, int mnt_fd, int target_fd, struct err *e)
+{
+	int r = mountfd_attach(mnt_fd, target_fd, e);
+
+	if (r < 0 || !in->attached_fd)
+		return r;
+	*in->attached_fd = fd_dup_above_stdio(mnt_fd);
+	return *in->attached_fd < 0 ? err_sys(e, *in->attached_fd, "keep the mount") : 0;
+}
+
 /* The value of an option in comma separated data, or NULL. */
 static const char *data_find(const char *data, const char *key, size_t *ret_len)
 {
@@ -284,7 +294,7 @@ static int mount_fs(const struct inside *in, const struct iso_mount *m, struct e
 	mnt_fd = fs_create(in, m, target_fd, data, e);
 	if (mnt_fd < 0)
 		return mnt_fd;
-	return mountfd_attach(mnt_fd, target_fd, e);
+	return mounts_attach(in, mnt_fd, target_fd, e);
 }
 
 /* Attributes of what is mounted there already. Its super block, which the host may use as well, is
@@ -320,8 +330,7 @@ static int refuse_root(const char *destination, struct err *e)
 	return STREQ(clean, "/") ? err_unsupported(e, "a mount on the root of the container") : 0;
 }
 
-static int mount_one(const struct inside *in, const struct iso_mount *m, int *tree_fd,
-		     struct err *e)
+int mounts_place(const struct inside *in, const struct iso_mount *m, int *tree_fd, struct err *e)
 {
 	int r;
 
@@ -342,7 +351,7 @@ static int mount_one(const struct inside *in, const struct iso_mount *m, int *tr
 	return mount_fs(in, m, e);
 }
 
-static int wrap(const struct iso_mount *m, struct err *e)
+int mounts_wrap(const struct iso_mount *m, struct err *e)
 {
 	const char *what = m->source && *m->source ? m->source : m->type;
 
@@ -350,7 +359,7 @@ static int wrap(const struct iso_mount *m, struct err *e)
 			m->destination ? m->destination : "?");
 }
 
-static int open_sources(const struct inside *in, int *tree_fds, struct err *e)
+int mounts_open_sources(const struct inside *in, int *tree_fds, struct err *e)
 {
 	for (size_t i = 0; i < in->config->n_mounts; i++) {
 		const struct iso_mount *m = &in->config->mounts[i];
@@ -371,7 +380,7 @@ static int open_sources(const struct inside *in, int *tree_fds, struct err *e)
 		}
 		tree_fds[i] = mounts_bind_source(m, e);
 		if (tree_fds[i] < 0) {
-			wrap(m, e);
+			mounts_wrap(m, e);
 			return tree_fds[i];
 		}
 	}
@@ -391,15 +400,15 @@ int inside_mounts(struct inside *in, struct err *e)
 		return err_nomem(e);
 	for (size_t i = 0; i < config->n_mounts; i++)
 		tree_fds[i] = -1;
-	r = open_sources(in, tree_fds, e);
+	r = mounts_open_sources(in, tree_fds, e);
 	for (size_t i = 0; i < config->n_mounts && r == 0; i++) {
-		r = mount_one(in, &config->mounts[i], &tree_fds[i], e);
+		r = mounts_place(in, &config->mounts[i], &tree_fds[i], e);
 		if (r == -EROFS && in->userns)
 			err_hint(e, "this part of the root file system is read-only, so no mount "
 				    "point can be "
 				    "made in it; choose a directory that exists, or one elsewhere");
 		if (r < 0)
-			wrap(&config->mounts[i], e);
+			mounts_wrap(&config->mounts[i], e);
 	}
 	for (size_t i = 0; i < config->n_mounts; i++)
 		fd_close(tree_fds[i]);

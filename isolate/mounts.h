@@ -13,6 +13,17 @@ int mounts_apply(const struct inside *in, int mnt_fd, const struct iso_mount *m,
 /* Attributes that a mount just made has. The recursive ones count: nothing is below it. */
 uint64_t mounts_attrs(const struct iso_mount *m);
 
+/* Put a detached mount in its place, and keep it in *in->attached_fd if that is asked for. */
+int mounts_attach(const struct inside *in, int mnt_fd, int target_fd, struct err *e);
+
+/* The two halves of inside_mounts(), for who must change the mount namespace between them: a detached copy of each bind source
+ * (-1 for other mounts; the caller closes what is there, after a failure too), and one mount onto its destination, with
+ * that copy, which is taken. */
+int mounts_open_sources(const struct inside *in, int *tree_fds, struct err *e);
+int mounts_place(const struct inside *in, const struct iso_mount *m, int *tree_fd, struct err *e);
+/* The frame "mount 'source' on 'destination'". */
+int mounts_wrap(const struct iso_mount *m, struct err *e);
+
 /* mounts_bind.c: a detached copy of the source. */
 int mounts_bind_source(const struct iso_mount *m, struct err *e);
 /* Takes *tree_fd and puts it in its place. */

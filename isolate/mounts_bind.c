@@ -66,7 +66,7 @@ int mounts_bind(const struct inside *in, const struct iso_mount *m, int *tree_fd
 		r = copyup_fill(target_fd, fd, e);
 	if (r == 0)
 		r = mounts_apply(in, fd, m, e);
-	return r < 0 ? r : mountfd_attach(fd, target_fd, e);
+	return r < 0 ? r : mounts_attach(in, fd, target_fd, e);
 }
 
 int mounts_copy_symlink(const struct inside *in, const struct iso_mount *m, struct err *e)

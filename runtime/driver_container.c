@@ -366,6 +366,29 @@ static int container_update(struct sandbox *s, const struct cg_limits *l, struct
 	return cg_set_limits(s->cgroup, l, e);
 }
 
+/* ---- mounts of one that lives --------------------------------------------------------------- */
+
+static struct iso_live live_of(const struct sandbox *s, const struct iso_config *config)
+{
+	return (struct iso_live){
+		.init_pidfd = s->pidfd, .init_pid = s->state.host.pid, .config = config};
+}
+
+static int container_mounts_add(struct sandbox *s, const struct iso_config *added,
+				iso_live_keep_fn keep, void *arg, struct err *e)
+{
+	struct iso_live live = live_of(s, added);
+
+	return iso_live_mounts_add(&live, keep, arg, e);
+}
+
+static int container_mounts_remove(struct sandbox *s, const uint64_t *ids, size_t n, struct err *e)
+{
+	struct iso_live live = live_of(s, &s->config.isolation);
+
+	return iso_live_mounts_remove(&live, ids, n, e);
+}
+
 /* ---- the end ---------------------------------------------------------------------------- */
 
 /* Mounts and namespaces went with the last process; the rest is the common part's. */
@@ -394,6 +417,8 @@ const struct driver driver_container = {
 	.pause = container_pause,
 	.resume = container_resume,
 	.update = container_update,
+	.mounts_add = container_mounts_add,
+	.mounts_remove = container_mounts_remove,
 	.delete = container_delete,
 	.close = container_close,
 };

@@ -287,6 +287,8 @@ const struct support_row support_table[] = {
 	ROW("verb:events", YES, VIA("as the host sees the microVM")),
 	BOTH("verb:checkpoint", NO("checkpoints are not done")),
 	BOTH("verb:restore", NO("checkpoints are not done")),
-	BOTH("verb:mounts", NO("mounts are fixed at creation")),
+	ROW("verb:mounts",
+	    VIA("add and remove; bind mounts and file systems that show no namespace"),
+	    NO("what a guest sees of the host is fixed at its start")),
 };
 const size_t support_table_len = ARRAY_SIZE(support_table);

@@ -60,6 +60,7 @@ void state_done(struct state *s)
 	free(s->owner);
 	strv_free(s->annotations);
 	strv_free(s->labels);
+	strv_free(s->live_mounts);
 	free(s->command);
 	free(s->name);
 	free(s->image);

@@ -52,6 +52,7 @@ static const struct json_field state_fields[] = {
 	{"owner", json_read_string, F(owner), false, -1},
 	{"annotations", json_read_strv, F(annotations), false, -1},
 	{"labels", json_read_strv, F(labels), false, -1},
+	{"liveMounts", json_read_strv, F(live_mounts), false, -1},
 	{"command", json_read_string, F(command), false, -1},
 	{"name", json_read_string, F(name), false, -1},
 	{"ephemeral", json_read_bool, F(ephemeral), false, -1},
@@ -148,6 +149,7 @@ static int fill_file(struct json *o, const struct state *s)
 		return -ENOMEM;
 	if (json_set(o, "annotations", json_new_strv(s->annotations)) < 0 ||
 	    json_set(o, "labels", json_new_strv(s->labels)) < 0 ||
+	    json_set(o, "liveMounts", json_new_strv(s->live_mounts)) < 0 ||
 	    json_set(o, "ephemeral", json_new_bool(s->ephemeral)) < 0 ||
 	    json_set(o, "stdinOpen", json_new_bool(s->stdin_open)) < 0 ||
 	    json_set(o, "terminal", json_new_bool(s->terminal)) < 0 ||

@@ -48,6 +48,8 @@ isolate/identity.c          path    fchdir    to the workload's working director
 isolate/jail.c              path    open      the old root, held while it is left, and the new one
 isolate/jail.c              path    fchdir    pivot_root(2) works on the current directory
 isolate/jail.c              path    mount     makes the jail's own mount namespace private
+isolate/live_mounts.c       path    fchdir    to the caller's /proc, where umount2(2) finds a held mount by the name of its descriptor
+isolate/live_mounts.c       exit    _exit     the helper that works in the container's namespaces
 isolate/mountfd.c           path    open      finds what is held again by its own path; device and inode are compared
 isolate/notify.c            exit    _exit     the helper that sends the descriptor of a filter
 isolate/mounts_classic.c    path    mount     kernels without the new mount calls; the target is named by descriptor

@@ -21,10 +21,11 @@
  *	signal          pidfd_send_signal               control socket, agent; SIGKILL ends the VM
  *	pause, resume   freeze the cgroup               stop vCPUs, then freeze the cgroup
  *	update          limits of the cgroup            the same, but not what the guest limits
+ *	mounts_…        a helper in its namespaces      refused
  *	delete          nothing of its own              sockets, run directory
  *
- * Operations still to join (each refused by name until then): stats of the guest, attach, detach,
- * checkpoint, restore.
+ * Operations still to join (each refused by name until then): stats of the guest, attach and
+ * detach of disks and networks, checkpoint, restore.
  */
 #pragma once
 
@@ -37,6 +38,7 @@
 #include "base/undo.h"
 #include "cgroups/cgroup.h"
 #include "images/rootfs.h"
+#include "isolate/live_mounts.h"
 #include "runtime/oci.h"
 #include "runtime/state.h"
 
@@ -144,6 +146,12 @@ struct driver {
 
 	/* Set what is given of these limits, and nothing else. s->cgroup is open. */
 	int (*update)(struct sandbox *s, const struct cg_limits *l, struct err *e);
+
+	/* Mounts of one that lives: those of `added`, or those with these ids. NULL where the support table refuses
+	 * the verb. */
+	int (*mounts_add)(struct sandbox *s, const struct iso_config *added, iso_live_keep_fn keep,
+			  void *arg, struct err *e);
+	int (*mounts_remove)(struct sandbox *s, const uint64_t *ids, size_t n, struct err *e);
 
 	/* The host process is gone: remove what the driver left outside the cgroup and the state
 	 * directory. Idempotent. */

@@ -125,6 +125,11 @@ int rt_resume(struct sandbox *s, struct err *e);
 /* Change limits; `resources` has the form of linux.resources, and only what it names changes. */
 int rt_update(struct sandbox *s, const struct json *resources, struct err *e);
 
+/* Add mounts to one that lives, all or none; remove some that were added. `mounts` is an array of the form of the
+ * configuration's; of those to be removed only the destination counts. */
+int rt_mounts_add(struct sandbox *s, const struct json *mounts, struct err *e);
+int rt_mounts_remove(struct sandbox *s, const struct json *mounts, struct err *e);
+
 /* What it uses, as the data of a `stats` event has it. Caller frees. */
 int rt_stats_json(struct sandbox *s, struct json **ret, struct err *e);
 

@@ -42,11 +42,12 @@ struct state {
 	char *version;     /* ociVersion of the configuration */
 	char *owner;       /* user who created it */
 	char **annotations;
-	char **labels;  /* of `insula run`: strv "key=value" */
-	char *command;  /* for `ps` */
-	char *name;     /* of `insula run --name`, or NULL */
-	bool ephemeral; /* --rm */
-	char *image;    /* name of the image as given, or NULL */
+	char **live_mounts; /* added while it ran: strv "MOUNT-ID DESTINATION", oldest first */
+	char **labels;      /* of `insula run`: strv "key=value" */
+	char *command;      /* for `ps` */
+	char *name;         /* of `insula run --name`, or NULL */
+	bool ephemeral;     /* --rm */
+	char *image;        /* name of the image as given, or NULL */
 	char *image_id;
 	char *storage;     /* the sandbox's directory in the store, removed with it, or NULL */
 	char *stop_signal; /* name, or NULL: TERM */
