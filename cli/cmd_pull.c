@@ -30,9 +30,10 @@ static const struct opt pull_opts[] = {
 	 offsetof(struct pull_cmd, how.tls_verify)},
 	{"timeout", 0, OPT_STRING, "TIME", "give up when nothing comes for so long; default 30s",
 	 offsetof(struct pull_cmd, how.timeout)},
+	{"authfile", 0, OPT_STRING, "FILE", "credentials are in this file and nowhere else",
+	 offsetof(struct pull_cmd, how.authfile)},
 	{"quiet", 'q', OPT_FLAG, NULL, "no progress", offsetof(struct pull_cmd, quiet)},
 	{"all-tags", 'a', OPT_REFUSED, NULL, "name the tags", 0},
-	{"authfile", 0, OPT_REFUSED_VALUE, "FILE", "set REGISTRY_AUTH_FILE", 0},
 	{"creds", 0, OPT_REFUSED_VALUE, "USER:PASSWORD",
 	 "everybody can see the words of a command: use insula login", 0},
 	{"disable-content-trust", 0, OPT_HARMLESS, NULL, "digests are always checked", 0},
@@ -48,6 +49,7 @@ int pull_opts_take(const struct pull_opts *o, struct img_pull_params *ret, struc
 		return err_invalid(e, "--timeout '%s': from 1s to 1h", o->timeout);
 	*ret = (struct img_pull_params){
 		.platform = o->platform,
+		.authfile = o->authfile,
 		.any_tls = !o->tls_verify,
 		.stall_sec = (uint32_t)(usec / 1000000),
 		.env = environ,

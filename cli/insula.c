@@ -130,6 +130,21 @@ static const struct command commands[] = {
 		    "quay.io/org/name@sha256:…, localhost:5000/name. Prints the image's id.",
 	 .opts = &cmd_pull_options,
 	 .run = cmd_pull},
+	{.name = "login",
+	 .args = "[flags] [REGISTRY]",
+	 .summary = "Keep credentials for a registry, after the registry took them",
+	 .details =
+		 "REGISTRY is HOST[:PORT][/PATH]; default: docker.io. They are kept where "
+		 "podman, skopeo and buildah look for theirs, unencrypted unless that file names "
+		 "a helper (credHelpers, credsStore).",
+	 .opts = &cmd_login_options,
+	 .run = cmd_login},
+	{.name = "logout",
+	 .args = "[flags] [REGISTRY]",
+	 .summary = "Forget the credentials for a registry",
+	 .opts = &cmd_logout_options,
+	 .run = cmd_logout,
+	 .no_runtime = true},
 	{.name = "load",
 	 .args = "[flags] -i FILE",
 	 .summary = "Keep the image of an archive under its names",

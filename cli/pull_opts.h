@@ -8,7 +8,7 @@
 
 /* Strings are borrowed from argv. */
 struct pull_opts {
-	const char *platform, *timeout;
+	const char *platform, *timeout, *authfile;
 	bool tls_verify; /* true unless it was said otherwise */
 };
 int pull_opts_take(const struct pull_opts *o, struct img_pull_params *ret, struct err *e);

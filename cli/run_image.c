@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -30,24 +31,47 @@ static bool is_pullable(const struct img_reference *r)
 	return r->transport == IMG_STORED && strchr(r->name, '/');
 }
 
+/* A name without a host may have been pulled, or be pulled now, from where registries.conf says. */
+static int pull_and_open(struct img_store *store, const struct run_opts *o,
+			 struct img_reference *reference, const struct img_progress *p,
+			 struct img_image *ret, struct err *e)
+{
+	int r = pull(store, o, reference, p, e);
+
+	if (r == 0)
+		r = img_reference_qualify(store, reference, environ, e);
+	return r < 0 ? r : img_image_open(store, reference, p, ret, e);
+}
+
+static int open_present(struct img_store *store, struct img_reference *reference,
+			const struct img_progress *p, struct img_image *ret, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int r = img_image_open(store, reference, p, ret, &why);
+
+	if (r < 0 && why.kind == ERR_NOT_FOUND && reference->unqualified) {
+		r = img_reference_qualify(store, reference, environ, &why);
+		if (r == 0)
+			r = img_image_open(store, reference, p, ret, &why);
+	}
+	if (r < 0)
+		*e = why;
+	return r;
+}
+
 static int open_or_pull(struct img_store *store, const struct run_opts *o,
-			const struct img_reference *reference, const struct img_progress *p,
+			struct img_reference *reference, const struct img_progress *p,
 			struct img_image *ret, struct err *e)
 {
 	const char *when = o->pull ? o->pull : "missing";
 	struct err why = ERR_INIT;
 	int r;
 
-	if (STREQ(when, "always") && is_pullable(reference)) {
-		r = pull(store, o, reference, p, e);
-		return r < 0 ? r : img_image_open(store, reference, p, ret, e);
-	}
-	r = img_image_open(store, reference, p, ret, &why);
-	if (r < 0 && why.kind == ERR_NOT_FOUND && STREQ(when, "missing") &&
-	    is_pullable(reference)) {
-		r = pull(store, o, reference, p, e);
-		return r < 0 ? r : img_image_open(store, reference, p, ret, e);
-	}
+	if (STREQ(when, "always") && is_pullable(reference))
+		return pull_and_open(store, o, reference, p, ret, e);
+	r = open_present(store, reference, p, ret, &why);
+	if (r < 0 && why.kind == ERR_NOT_FOUND && STREQ(when, "missing") && is_pullable(reference))
+		return pull_and_open(store, o, reference, p, ret, e);
 	if (r < 0)
 		*e = why;
 	return r;

@@ -20,9 +20,9 @@ static int add(char ***v, const char *dir, const char *rest, struct err *e)
 										     : 0;
 }
 
-int credential_files(char *const *env, char ***ret, struct err *e)
+int credential_files(const char *authfile, char *const *env, char ***ret, struct err *e)
 {
-	const char *own = strv_env_get(env, "REGISTRY_AUTH_FILE"),
+	const char *own = authfile ?: strv_env_get(env, "REGISTRY_AUTH_FILE"),
 		   *run = strv_env_get(env, "XDG_RUNTIME_DIR"),
 		   *config = strv_env_get(env, "XDG_CONFIG_HOME"),
 		   *docker = strv_env_get(env, "DOCKER_CONFIG"), *home = strv_env_get(env, "HOME");

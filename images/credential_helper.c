@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asking a program that keeps credentials. It gets the registry's name on standard input and answers in JSON; what it
+ * Asking a program that keeps credentials. It gets what it needs on standard input and answers in JSON; what it
  * writes to standard error is left to it, what it answers is never shown.
  * Spec: docker-credential-helpers, "Development".
  */
@@ -20,6 +20,7 @@
 #include "base/str.h"
 
 #define ANSWER_MAX_BYTES (64u << 10)
+#define INPUT_MAX_BYTES  (48u << 10)                   /* less than a pipe holds */
 #define DOCKER_KEY       "https://index.docker.io/v1/" /* as docker asks its helpers */
 
 static int find_program(const char *name, char *const *env, char **ret, struct err *e)
@@ -46,18 +47,18 @@ static int find_program(const char *name, char *const *env, char **ret, struct e
 	return err_set(e, ERR_NOT_FOUND, ENOENT, "no docker-credential-%s in PATH", name);
 }
 
-/* The host's name fits the pipe, so nobody waits for anybody. */
-static int ask(const char *program, const char *host, char *const *env, char **ret, size_t *ret_len,
-	       int *ret_status, struct err *e)
+/* The input fits the pipe, so nobody waits for anybody. */
+static int ask(const char *program, const char *verb, const char *input, char *const *env,
+	       char **ret, size_t *ret_len, int *ret_status, struct err *e)
 {
-	char *argv[] = {(char *)program, (char *)"get", NULL};
+	char *argv[] = {(char *)program, (char *)verb, NULL};
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, r = 0;
 	pid_t pid;
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		r = err_sys(e, errno, "make a pipe");
 	if (r == 0)
-		r = fd_write_all(in[1], host, strlen(host), "its input", e);
+		r = fd_write_all(in[1], input, strlen(input), "its input", e);
 	in[1] = fd_close(in[1]);
 	if (r == 0) {
 		const struct proc_fd_map fds[] = {{in[0], 0}, {out[1], 1}};
@@ -109,6 +110,11 @@ static int take(const char *answer, size_t len, struct fetch_registry *ret, stru
 	return 0;
 }
 
+static const char *server_of(const char *host)
+{
+	return STREQ(host, "docker.io") ? DOCKER_KEY : host;
+}
+
 int credential_helper_get(const char *name, const char *host, char *const *env,
 			  struct fetch_registry *ret, struct err *e)
 {
@@ -118,8 +124,7 @@ int credential_helper_get(const char *name, const char *host, char *const *env,
 
 	if (r < 0)
 		return -EINVAL; /* it is named, so it has to be there */
-	r = ask(program, STREQ(host, "docker.io") ? DOCKER_KEY : host, env, &answer, &len, &status,
-		e);
+	r = ask(program, "get", server_of(host), env, &answer, &len, &status, e);
 	if (r == 0 && status != 0 && strstr(answer, "credentials not found"))
 		return -ENOENT;
 	if (r == 0 && status != 0)
@@ -129,4 +134,45 @@ int credential_helper_get(const char *name, const char *host, char *const *env,
 	if (answer)
 		explicit_bzero(answer, len);
 	return r < 0 ? err_wrap(e, "docker-credential-%s", name) : 0;
+}
+
+static int tell(const char *name, const char *verb, const char *input, char *const *env,
+		struct err *e)
+{
+	_cleanup_free_ char *program = NULL, *answer = NULL;
+	size_t len = 0;
+	int status = 0, r = find_program(name, env, &program, e);
+
+	if (r == 0)
+		r = ask(program, verb, input, env, &answer, &len, &status, e);
+	if (answer)
+		explicit_bzero(answer, len);
+	if (r == 0 && status != 0)
+		r = err_set(e, ERR_INVALID, EIO, "it ended with code %d", proc_exit_code(status));
+	return r < 0 ? err_wrap(e, "docker-credential-%s %s", name, verb) : 0;
+}
+
+int credential_helper_store(const char *name, const char *host, const char *user,
+			    const char *password, char *const *env, struct err *e)
+{
+	_cleanup_json_ struct json *o = json_new_object();
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	if (!o || json_set(o, "ServerURL", json_new_string(server_of(host))) < 0 ||
+	    json_set(o, "Username", json_new_string(user)) < 0 ||
+	    json_set(o, "Secret", json_new_string(password)) < 0 ||
+	    json_to_text(o, false, &text, &len) < 0)
+		return err_nomem(e);
+	r = len > INPUT_MAX_BYTES
+		    ? err_invalid(e, "credentials of more than %u bytes", INPUT_MAX_BYTES)
+		    : tell(name, "store", text, env, e);
+	explicit_bzero(text, len);
+	return r;
+}
+
+int credential_helper_erase(const char *name, const char *host, char *const *env, struct err *e)
+{
+	return tell(name, "erase", server_of(host), env, e);
 }

@@ -135,7 +135,7 @@ static int find_in_auths(const struct json_at *top, const char *place, struct fe
 	return best_fit ? take_entry(&best, ret, e) : -ENOENT;
 }
 
-static const char *helper_of(const struct json_at *top, const char *host)
+const char *credential_helper_of(const struct json_at *top, const char *host)
 {
 	struct json_at helpers;
 	const char *name = NULL;
@@ -164,22 +164,22 @@ static int find_in_file(const char *path, const char *host, const char *place, c
 	r = find_in_auths(&top, place, ret, e);
 	if (r != -ENOENT)
 		return r;
-	helper = helper_of(&top, host);
+	helper = credential_helper_of(&top, host);
 	return helper ? credential_helper_get(helper, host, env, ret, e) : -ENOENT;
 }
 
 /* The first file that knows the registry. */
-int credentials_find(const char *host, const char *repository, char *const *env,
+int credentials_find(const char *host, const char *repository, const struct img_pull_params *how,
 		     struct fetch_registry *ret, struct err *e)
 {
 	_cleanup_free_ char *place = NULL;
 	_cleanup_strv_ char **files = NULL;
-	int r = credential_files(env, &files, e);
+	int r = credential_files(how->authfile, how->env, &files, e);
 
 	if (r == 0 && str_printf(&place, "%s%s%s", host, *repository ? "/" : "", repository) < 0)
 		r = err_nomem(e);
 	for (char **f = files; r == 0 && f && *f; f++) {
-		r = find_in_file(*f, host, place, env, ret, e);
+		r = find_in_file(*f, host, place, how->env, ret, e);
 		if (r == 0)
 			return 0;
 		if (r != -ENOENT)

@@ -153,6 +153,8 @@ static int denied(const struct session *s, const char *why, struct err *e)
 		has_user(s) || *s->registry->password ? "the credentials are not accepted"
 						      : "access is denied without credentials",
 		*why ? ": " : "", why);
+	if (!*s->registry->repository)
+		return err_hint(e, "are the user's name and the password right?");
 	return err_hint(e, "insula login %s; or there is no such image",
 			STREQ(host, "registry-1.docker.io") ? "docker.io" : host);
 }

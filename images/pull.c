@@ -18,6 +18,7 @@
 #include "credentials.h"
 #include "digest.h"
 #include "manifest.h"
+#include "registries.h"
 #include "registry.h"
 
 struct pulling {
@@ -247,9 +248,10 @@ static int pull(struct pulling *p, const struct pull_origin *from,
 	return *ret_id ? 0 : err_nomem(e);
 }
 
-static int pull_from(struct pulling *p, const char *host, const char *repository,
-		     const struct img_pull_params *how, const struct img_progress *progress,
-		     char **ret_id, struct err *e)
+/* From one place: a mirror, or the registry itself. */
+static int pull_place(struct pulling *p, const struct registry_place *place,
+		      const struct img_pull_params *how, const struct img_progress *progress,
+		      char **ret_id, struct err *e)
 {
 	_cleanup_free_ struct fetch_registry *g = calloc(1, sizeof(*g));
 	_cleanup_close_ int certificates = -EBADF;
@@ -258,41 +260,127 @@ static int pull_from(struct pulling *p, const char *host, const char *repository
 
 	if (!g)
 		return err_nomem(e);
-	r = registry_fill(host, repository, how, g, e);
+	r = registry_fill(place, how, g, e);
 	if (r == 0)
-		r = credentials_find(host, repository, how->env, g, e);
+		r = credentials_find(place->host, place->repository, how, g, e);
 	if (r < 0)
 		return r;
-	certificates = registry_certificates(host, how->env, e);
+	certificates = registry_certificates(place->host, how->env, e);
 	if (certificates < 0)
 		return certificates;
 	from.certificates = certificates;
 	r = pull(p, &from, progress, ret_id, e);
 	explicit_bzero(g, sizeof(*g));
-	return r < 0 ? err_wrap(e, "%s", host) : 0;
+	return r < 0 ? err_wrap(e, "%s", place->host) : 0;
+}
+
+/* One after the other; what the last says is the answer. */
+static int pull_places(struct img_store *s, const struct img_reference *r, const char *platform,
+		       const struct registry_place *v, size_t n, const struct img_pull_params *how,
+		       const struct img_progress *progress, char **ret_id, struct err *e)
+{
+	int x = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct pulling p = {
+			.store = s, .reference = r, .platform = platform, .client = {.cancel = -1}};
+		struct err one = ERR_INIT;
+
+		x = pull_place(&p, &v[i], how, progress, ret_id, &one);
+		fetch_client_stop(&p.client);
+		manifest_done(&p.manifest);
+		found_image_done(&p.found);
+		if (x == 0)
+			return 0;
+		if (i + 1 < n)
+			log_to(&s->log, LOG_LEVEL_WARNING, "%s; asking the next", one.text);
+		else if (e)
+			*e = one;
+	}
+	return x;
+}
+
+static int pull_named(struct img_store *s, const struct registries *c,
+		      const struct img_reference *r, const struct img_pull_params *how,
+		      const struct img_progress *progress, char **ret_id, struct err *e)
+{
+	_cleanup_free_ char *platform = NULL, *shown = NULL;
+	struct registry_place *v = NULL;
+	size_t n = 0;
+	int x = check_platform(how->platform, &platform, e);
+
+	if (x == 0 && img_reference_text(r, &shown) < 0)
+		x = err_nomem(e);
+	if (x == 0)
+		x = registries_places(c, r, true, &v, &n, e);
+	if (x == 0)
+		x = pull_places(s, r, platform, v, n, how, progress, ret_id, e);
+	registries_places_free(v, n);
+	return x < 0 && shown ? err_wrap(e, "pull '%s'", shown) : x;
+}
+
+/* The first registry that has it, of those that a name without a host may mean. */
+static int pull_candidates(struct img_store *s, const struct registries *c,
+			   const struct img_reference *r, const struct img_pull_params *how,
+			   const struct img_progress *progress, char **ret_id, struct err *e)
+{
+	_cleanup_strv_ char **names = NULL;
+	int x = registries_candidates(c, r, &names, e);
+
+	for (char **v = names; x == 0 && v && *v; v++) {
+		struct img_reference one = *r;
+		struct err why = ERR_INIT;
+
+		one.name = *v;
+		x = pull_named(s, c, &one, how, progress, ret_id, &why);
+		if (x == 0)
+			return 0;
+		if (v[1] && why.kind == ERR_NOT_FOUND)
+			x = 0; /* the next may have it */
+		else if (e)
+			*e = why;
+	}
+	return x;
 }
 
 int img_pull(struct img_store *s, const struct img_reference *r, const struct img_pull_params *how,
 	     const struct img_progress *progress, char **ret_id, struct err *e)
 {
-	struct pulling p = {.store = s, .reference = r, .client = {.cancel = -1}};
-	_cleanup_free_ char *host = NULL, *platform = NULL, *shown = NULL;
-	const char *repository;
+	struct registries c = {0};
 	int x;
 
-	if (r->transport != IMG_STORED)
+	if (r->transport != IMG_STORED || !strchr(r->name, '/'))
 		return err_invalid(e, "only what a registry has is pulled");
-	x = registry_host(r->name, &host, &repository, e);
+	x = registries_load(how->env, &c, e);
 	if (x == 0)
-		x = check_platform(how->platform, &platform, e);
-	if (x == 0 && img_reference_text(r, &shown) < 0)
-		x = err_nomem(e);
-	if (x < 0)
-		return x;
-	p.platform = platform;
-	x = pull_from(&p, host, repository, how, progress, ret_id, e);
-	fetch_client_stop(&p.client);
-	manifest_done(&p.manifest);
-	found_image_done(&p.found);
-	return x < 0 ? err_wrap(e, "pull '%s'", shown) : 0;
+		x = pull_candidates(s, &c, r, how, progress, ret_id, e);
+	registries_done(&c);
+	return x;
+}
+
+int img_reference_qualify(struct img_store *s, struct img_reference *r, char *const *env,
+			  struct err *e)
+{
+	_cleanup_strv_ char **names = NULL;
+	_cleanup_free_ char *id = NULL;
+	struct registries c = {0};
+	int x;
+
+	if (r->transport != IMG_STORED || !r->unqualified)
+		return 0;
+	x = registries_load(env, &c, e);
+	if (x == 0)
+		x = registries_candidates(&c, r, &names, e);
+	registries_done(&c);
+	for (char **v = names; x == 0 && v && *v; v++) {
+		/* The only one it may be, or the one that is here. */
+		if ((v == names && !v[1]) ||
+		    name_get(s, *v, r->digest ?: r->tag ?: "latest", &id, NULL) == 0) {
+			free(r->name);
+			r->name = strdup(*v);
+			r->unqualified = false;
+			return r->name ? 0 : err_nomem(e);
+		}
+	}
+	return x;
 }

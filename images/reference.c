@@ -133,7 +133,8 @@ static int check_path(const char *path, const char *text, struct err *e)
 }
 
 /* The full name: host and path. */
-static int normalise(const char *name, const char *text, char **ret, struct err *e)
+static int normalise(const char *name, const char *text, char **ret, bool *ret_unqualified,
+		     struct err *e)
 {
 	const char *slash = strchr(name, '/'), *path = name;
 	size_t host = slash ? (size_t)(slash - name) : 0;
@@ -148,6 +149,7 @@ static int normalise(const char *name, const char *text, char **ret, struct err 
 	r = check_path(path, text, e);
 	if (r < 0)
 		return r;
+	*ret_unqualified = !has_host;
 	if (has_host && host == 15 && strncmp(name, "index.docker.io", host) == 0)
 		has_host = false;
 	if (has_host && !(host == 9 && strncmp(name, DEFAULT_HOST, host) == 0))
@@ -210,7 +212,7 @@ static int parse_stored(const char *text, struct img_reference *r, struct err *e
 		return 0;
 	}
 	x = cut_tail(name, text, r, e);
-	return x < 0 ? x : normalise(name, text, &r->name, e);
+	return x < 0 ? x : normalise(name, text, &r->name, &r->unqualified, e);
 }
 
 /* ---- archives and layouts ---------------------------------------------------------------------- */

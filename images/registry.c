@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a name to the registry that has it. docker.io is a name for people; its registry has another. Loopback
+ * A registry as insula-fetch is told of it. docker.io is a name for people; its registry has another. Loopback
  * addresses may speak plain http, since nobody is on the way.
  */
 #include "registry.h"
@@ -19,17 +19,6 @@
 
 #define STALL_SEC     30
 #define PEM_MAX_BYTES (4u << 20)
-
-int registry_host(const char *name, char **ret_host, const char **ret_repository, struct err *e)
-{
-	const char *slash = strchr(name, '/');
-
-	if (!slash)
-		return err_invalid(e, "'%s' names no registry", name);
-	*ret_host = strndup(name, (size_t)(slash - name));
-	*ret_repository = slash + 1;
-	return *ret_host ? 0 : err_nomem(e);
-}
 
 static bool is_loopback(const char *host)
 {
@@ -50,19 +39,21 @@ static int put(char *to, size_t size, const char *text, const char *what, struct
 	return 0;
 }
 
-int registry_fill(const char *host, const char *repository, const struct img_pull_params *how,
+int registry_fill(const struct registry_place *place, const struct img_pull_params *how,
 		  struct fetch_registry *ret, struct err *e)
 {
+	const bool insecure = how->any_tls || place->insecure;
 	struct fetch_registry g = {
-		.verify = !how->any_tls,
-		.may_http = how->any_tls || is_loopback(host),
+		.verify = !insecure,
+		.may_http = insecure || is_loopback(place->host),
 		.stall_sec = how->stall_sec ? how->stall_sec : STALL_SEC,
 	};
 	int r = put(g.host, sizeof(g.host),
-		    STREQ(host, "docker.io") ? "registry-1.docker.io" : host, "a host", e);
+		    STREQ(place->host, "docker.io") ? "registry-1.docker.io" : place->host,
+		    "a host", e);
 
 	if (r == 0)
-		r = put(g.repository, sizeof(g.repository), repository, "a repository", e);
+		r = put(g.repository, sizeof(g.repository), place->repository, "a repository", e);
 	if (r == 0)
 		*ret = g;
 	return r;

@@ -2,18 +2,14 @@
 /*
  * insula pull, from a registry that lies (tests/harness/liar.c) and from docker-registry, all on the loopback address.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
 #include "liar.h"
+#include "registry.h"
 
 static struct liar liar;
 static int stores;
@@ -128,104 +124,34 @@ static void secrets_stay_with_their_host(void **state)
 	assert_true(liar.seen->secret_at_home);
 }
 
-/* The registries of the last test; ended also when it fails. */
-static struct {
-	pid_t pid;
-	int out;
-} registries[2];
-
-static void start_registry(int i, const char *configuration)
-{
-	registries[i].pid = start(ARGV("/usr/bin/docker-registry", "serve", configuration), false,
-				  &registries[i].out);
-}
+static struct real_registries real;
 
 static int teardown(void **state)
 {
 	unsetenv("SSL_CERT_FILE");
 	unsetenv("REGISTRY_AUTH_FILE");
-	for (int i = 0; i < 2; i++) {
-		if (registries[i].pid <= 0)
-			continue;
-		kill(registries[i].pid, SIGKILL);
-		finish(registries[i].pid, 20);
-		close(registries[i].out);
-	}
+	real_registries_stop(&real);
 	return world_teardown(state);
 }
 
 /* ---- docker-registry --------------------------------------------------------------------------------- */
-
-static bool answers(void *arg)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_port = htons((uint16_t)(*(int *)arg)),
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool ok = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
-
-	close(fd);
-	return ok;
-}
-
-static int free_port(void)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	bind(fd, (struct sockaddr *)&a, len);
-	getsockname(fd, (struct sockaddr *)&a, &len);
-	close(fd);
-	return ntohs(a.sin_port);
-}
-
-static void shell(const char *command)
-{
-	struct run_result r = run(&(struct run_spec){.argv = ARGV("/bin/sh", "-ec", command)});
-
-	if (r.code != 0)
-		print_message("%s\n%s%s", command, r.out, r.err);
-	assert_int_equal(r.code, 0);
-	run_result_done(&r);
-}
 
 /* One image, by http, and by TLS with a password. */
 static void a_real_registry(void **state)
 {
 	const struct world *w = *state;
 	const char *store = new_store(w), *other = new_store(w);
-	char command[4096], name[64], certificates[160], credentials[160], path[128];
-	int port = free_port(), tls = free_port();
+	char name[64], credentials[160];
 
-	snprintf(command, sizeof(command),
-		 "cd '%s'; mkdir reg; cd reg; tar -C '%s' -cf root.tar .; umoci init --layout oci; "
-		 "umoci new --image oci:one; umoci raw add-layer --image oci:one root.tar; "
-		 "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out ca.pem -days 2 "
-		 "-subj /CN=localhost -addext subjectAltName=DNS:localhost; "
-		 "htpasswd -Bbn ada secret > users; "
-		 "printf 'version: 0.1\\nlog: {level: error}\\nstorage: {filesystem: "
-		 "{rootdirectory: %s/reg/data}}\\n' | tee http.yml > tls.yml; "
-		 "echo 'http: {addr: \"127.0.0.1:%d\"}' >> http.yml; "
-		 "printf 'http: {addr: \"127.0.0.1:%d\", tls: {certificate: %s/reg/ca.pem, key: "
-		 "%s/reg/key.pem}}\\nauth: {htpasswd: {realm: r, path: %s/reg/users}}\\n' >> "
-		 "tls.yml; echo '{\"auths\":{\"localhost:%d\":{\"auth\":\"YWRhOnNlY3JldA==\"}}}' > "
-		 "auth.json",
-		 w->dir, w->rootfs, w->dir, port, tls, w->dir, w->dir, w->dir, tls);
-	shell(command);
-	snprintf(path, sizeof(path), "%s/reg/http.yml", w->dir);
-	start_registry(0, path);
-	snprintf(path, sizeof(path), "%s/reg/tls.yml", w->dir);
-	start_registry(1, path);
-	assert_true(eventually(answers, &port, 30));
-	assert_true(eventually(answers, &tls, 30));
-	snprintf(command, sizeof(command),
-		 "cd '%s/reg'; skopeo copy -q --dest-tls-verify=false oci:oci:one "
-		 "docker://127.0.0.1:%d/a/one:1",
-		 w->dir, port);
-	shell(command);
+	real_registries_start(w, &real);
+	shell("cd '%s'; echo '{\"auths\":{\"localhost:%d\":{\"auth\":\"YWRhOnNlY3JldA==\"}}}' > "
+	      "auth.json; skopeo copy -q --dest-tls-verify=false oci:oci:one "
+	      "docker://127.0.0.1:%d/a/one:1; SSL_CERT_FILE='%s' skopeo copy -q --dest-creds "
+	      "ada:secret oci:oci:one "
+	      "docker://localhost:%d/a/one:1",
+	      real.dir, real.tls, real.http, real.ca, real.tls);
 
-	snprintf(name, sizeof(name), "127.0.0.1:%d/a/one:1", port);
+	snprintf(name, sizeof(name), "127.0.0.1:%d/a/one:1", real.http);
 	expect_result(
 		run(&(struct run_spec){.argv = ARGV(w->insula, "--root", w->state, "--store", store,
 						    "run", "--rm", name, "echo", "pulled")}),
@@ -233,21 +159,20 @@ static void a_real_registry(void **state)
 	expect_error(run(&(struct run_spec){.argv = ARGV(w->insula, "--store", store, "pull",
 							 "--platform", "linux/riscv64", name)}),
 		     125, "riscv64|host");
-	snprintf(name, sizeof(name), "127.0.0.1:%d/a/none:1", port);
+	snprintf(name, sizeof(name), "127.0.0.1:%d/a/none:1", real.http);
 	expect_error(
 		run(&(struct run_spec){.argv = ARGV(w->insula, "--store", store, "pull", name)}),
 		125, "does not have it");
 
-	snprintf(name, sizeof(name), "localhost:%d/a/one:1", tls);
+	snprintf(name, sizeof(name), "localhost:%d/a/one:1", real.tls);
 	expect_error(
 		run(&(struct run_spec){.argv = ARGV(w->insula, "--store", other, "pull", name)}),
 		125, "certificate");
-	snprintf(certificates, sizeof(certificates), "%s/reg/ca.pem", w->dir);
-	setenv("SSL_CERT_FILE", certificates, 1);
+	setenv("SSL_CERT_FILE", real.ca, 1);
 	expect_error(
 		run(&(struct run_spec){.argv = ARGV(w->insula, "--store", other, "pull", name)}),
 		125, "without credentials|insula login");
-	snprintf(credentials, sizeof(credentials), "%s/reg/auth.json", w->dir);
+	snprintf(credentials, sizeof(credentials), "%s/auth.json", real.dir);
 	setenv("REGISTRY_AUTH_FILE", credentials, 1);
 	expect_result(
 		run(&(struct run_spec){.argv = ARGV(w->insula, "--root", w->state, "--store", other,

@@ -33,8 +33,9 @@ struct img_reference {
 	enum img_transport transport;
 	char *path; /* owned; of the archive or layout; NULL for a stored one */
 	char *name; /* owned; stored: normalised "docker.io/library/debian", archives: the name asked for, or NULL */
-	char *tag;    /* owned; or NULL */
-	char *digest; /* owned; "sha256:…", or NULL */
+	char *tag;        /* owned; or NULL */
+	char *digest;     /* owned; "sha256:…", or NULL */
+	bool unqualified; /* stored: no host was written; `name` has docker.io */
 };
 
 /* Names as docker and podman take them. ERR_INVALID says what is wrong with it. */
@@ -116,11 +117,17 @@ struct img_pull_params {
 	/* Certificates are not verified, and plain http will do. Without it they are, and only this host itself (localhost,
 	 * 127.0.0.0/8, ::1) may speak plain http. */
 	bool any_tls;
-	uint32_t stall_sec; /* give up when nothing comes for so long; 0: 30 */
+	uint32_t stall_sec;   /* give up when nothing comes for so long; 0: 30 */
+	const char *authfile; /* credentials are in this file and nowhere else; or NULL */
 	/* Where configuration and credentials are looked for: HOME, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, REGISTRY_AUTH_FILE,
-	 * DOCKER_CONFIG, SSL_CERT_FILE, PATH. */
+	 * CONTAINERS_REGISTRIES_CONF, DOCKER_CONFIG, SSL_CERT_FILE, PATH. */
 	char *const *env;
 };
+
+/* A name without a host that registries.conf gives another meaning than docker.io's: r gets the full name that is in the
+ * store, or the only one that it may mean; else it stays as it is. */
+int img_reference_qualify(struct img_store *s, struct img_reference *r, char *const *env,
+			  struct err *e);
 
 /* Have an image (a name, IMG_STORED) as its registry has it now: what is not in the store is fetched and unpacked, and
  * the name leads to it from then on. *ret_id: caller frees. Nothing is kept of a pull that fails but whole layers. */
