@@ -103,7 +103,6 @@ static void login_and_logout(void **state)
 	snprintf(text, sizeof(text), "Removed login credentials for %s\n", registry);
 	expect_result(insula(w, NULL, ARGV("logout", registry)), 0, text, NULL);
 	expect_error(insula(w, NULL, ARGV("logout", registry)), 125, "no credentials");
-	echo ", registry), NULL);
 }
 
 static void others_entries_stay(void **state)
