@@ -165,7 +165,9 @@ static int qemu_start(struct vm *vm, const struct vm_config *c, int share_fd, in
 	q->child.caps = QEMU_CAPS;
 	q->monitor_fd = -EBADF;
 	vm->priv = q;
-	r = spawn_qemu(q, c, vm->accel, share_fd, agent_end, console_end, e);
+	r = c->system ? qemu_system_prepare(c, e) : 0;
+	if (r == 0)
+		r = spawn_qemu(q, c, vm->accel, share_fd, agent_end, console_end, e);
 	if (r < 0)
 		goto fail;
 	qmp_init(&q->qmp, q->monitor_fd);

@@ -43,7 +43,7 @@ static const struct kernel_module_want wanted[] = {
 	{"virtio_mmio", true}, /* the bus under engines without PCI */
 	{"virtio_console", false}, {"fuse", false},      {"virtiofs", false},
 	{"overlay", false},        {"virtio_rng", true}, {"virtio_balloon", true},
-	{"virtio_net", true},
+	{"virtio_net", true},      {"virtio_blk", true}, /* a guest system's disks */
 };
 
 /* The one release in boot/. */

@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -78,6 +79,29 @@ int qemu_system_check(const struct vm_config *c, struct err *e)
 		return err_invalid(e, "disks: %u is not in 1..%d (a cloud-init seed is one)",
 				   c->n_disks, VM_DISKS_MAX);
 	return c->system->boot == VM_BOOT_UEFI ? vm_uefi_vars_path(&vars, e) : 0;
+}
+
+int qemu_system_prepare(const struct vm_config *c, struct err *e)
+{
+	for (unsigned i = 0; i < c->n_disks; i++) {
+		const struct vm_disk *d = &c->disks[i];
+		uint64_t bytes;
+		struct stat st;
+		int r;
+
+		if (!d->has_overlay)
+			continue;
+		if (fstat(d->overlay_fd, &st) < 0)
+			return err_sys(e, errno, "overlay of disk %u", i + 1);
+		if (st.st_size)
+			continue;
+		r = vm_disk_check(d->fd, d->format, &bytes, e);
+		if (r == 0)
+			r = vm_disk_overlay_write(d->overlay_fd, bytes, e);
+		if (r < 0)
+			return err_wrap(e, "overlay of disk %u", i + 1);
+	}
+	return 0;
 }
 
 size_t qemu_system_fds(const struct vm_config *c, struct proc_fd_map *ret)

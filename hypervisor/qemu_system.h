@@ -16,6 +16,8 @@
 
 /* Programs and firmware that it needs. */
 int qemu_system_check(const struct vm_config *c, struct err *e);
+/* Overlays that are empty become such that QEMU reads. */
+int qemu_system_prepare(const struct vm_config *c, struct err *e);
 
 /* The descriptors as QEMU gets them; `ret` has room for QEMU_SYSTEM_FDS. Returns how many. */
 size_t qemu_system_fds(const struct vm_config *c, struct proc_fd_map *ret);

@@ -7,6 +7,7 @@
  *
  *	programs/insula-guest.c	arguments, order of the steps
  *	guest_boot.c		from the kernel's hands to a system: mounts, modules, the channel
+ *	guest_root.c		the other way to be init: find a guest system's disk and give way to its init
  *	guest_agent.c		event loop and frames
  *	guest_sandbox.c		documents to processes
  *	guest_process.c		one process: its streams, its end
@@ -37,6 +38,13 @@ int guest_boot_channel(struct err *e);
 /* The shared tree, /run, cgroups, loopback; a root that can be pivoted from. */
 int guest_boot_system(struct err *e);
 _Noreturn void guest_power_off(void);
+
+/* ---- guest_root.c ----------------------------------------------------------------------- */
+
+/* The value of insula.root= on the kernel's command line, fresh, or NULL: this guest runs a workload of ours. */
+int guest_root_wish(char **ret, struct err *e);
+/* Mount that device as the root and execute its init with argv's arguments. Returns only on failure. */
+int guest_root_enter(const char *device, char **argv, struct err *e);
 
 /* ---- guest_process.c -------------------------------------------------------------------- */
 

@@ -103,21 +103,16 @@ static int make_file(const char *storage, const char *name, struct err *e)
 	return fd >= 0 ? fd : err_sys(e, errno, "make '%s/%s'", storage, name);
 }
 
-static int add_overlay(struct vm_disk *d, unsigned i, uint64_t bytes, const char *storage,
-		       struct err *e)
+/* Empty: its format is the engine's. */
+static int add_overlay(struct vm_disk *d, unsigned i, const char *storage, struct err *e)
 {
 	char name[32];
-	int fd, r;
+	int fd;
 
 	snprintf(name, sizeof(name), "disk%u.overlay", i);
 	fd = make_file(storage, name, e);
 	if (fd < 0)
 		return fd;
-	r = vm_disk_overlay_write(fd, bytes, e);
-	if (r < 0) {
-		fd_close(fd);
-		return err_wrap(e, "overlay '%s/%s'", storage, name);
-	}
 	d->overlay_fd = fd;
 	d->has_overlay = true;
 	return 0;
@@ -164,7 +159,7 @@ static int add_disk(struct guest_system *g, const struct wish *w, bool persist, 
 	g->n_disks++;
 	r = open_disk(w, writes, d, &bytes, e);
 	if (r == 0 && storage && !w->read_only && !persist)
-		r = add_overlay(d, g->n_disks - 1, bytes, storage, e);
+		r = add_overlay(d, g->n_disks - 1, storage, e);
 	return r < 0 ? err_wrap(e, "disk '%s'", w->path), r : 0;
 }
 

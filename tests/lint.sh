@@ -34,7 +34,7 @@ cli/run_parts.c            driver  *         the option that picks the driver: -
 cli/oci_create.c            driver  *         the option that picks the driver: --isolation, or the name insula-oci-vm
 hypervisor/agent_stream.c   path    open      a descriptor of ours once more, by its number
 images/store_layer.c        path    renameat  publishes a layer: both names are ours, in a directory of the store that is held open
-hypervisor/engine_kvm.c     path    open      /dev/kvm, and the operator's kernel and initramfs, handed to the VMM's process
+hypervisor/kvm_launch.c     path    open      /dev/kvm, and the operator's kernel and initramfs, handed to the VMM's process
 hypervisor/kvm_probe.c      path    open      /dev/kvm
 hypervisor/kvm_probe.c      path    openat    its cache file, looked at by descriptor before it is believed
 hypervisor/kernel_install.c path    openat    new files in a directory of ours, written as they come
@@ -65,6 +65,7 @@ isolate/spawn.c             exit    _exit     the children between clone3() and 
 isolate/timens.c            path    open      the own time namespace in /proc
 isolate/userns.c            exit    _exit     the child that works in another user namespace
 runtime/info.c              driver  *         tells people which guest kernel microVMs would get; asks no sandbox for its kind
+runtime/guest_root.c        path    *         PID 1 of a guest: it makes the disk the root
 runtime/guest_boot.c        path    *         PID 1 of a guest: nothing but our initramfs is there yet
 runtime/guest_boot.c        exit    _exit     PID 1 of a guest
 runtime/guest_system.c      path    open      disks of a guest system: the operator's paths

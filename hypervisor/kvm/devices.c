@@ -107,7 +107,7 @@ static int make_disk(const struct wire_config *c, unsigned i, struct io_loop *lo
 		.extents = &extent,
 		.n = 1,
 		.read_only = c->read_only_disks >> i & 1,
-		.overlay_fd = -1,
+		.overlay_fd = c->overlay_disks >> i & 1 ? KVM_PROCESS_FD_OVERLAY + (int)i : -1,
 	};
 	char serial[VIRTIO_BLK_SERIAL_MAX + 1];
 	struct virtio_blk_setup setup = {.loop = loop, .serial = serial};

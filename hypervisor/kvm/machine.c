@@ -235,7 +235,7 @@ static int wait_entered(struct machine *m)
 	return worst;
 }
 
-int machine_run(struct machine *m, struct err *e)
+int machine_enter(struct machine *m, struct err *e)
 {
 	int r;
 
@@ -243,11 +243,17 @@ int machine_run(struct machine *m, struct err *e)
 	m->may_enter = true;
 	pthread_cond_broadcast(&m->changed);
 	r = wait_entered(m);
-	if (r == 0 && m->state == STATE_WAITING)
-		m->state = STATE_RUNNING;
-	pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
 	return r < 0 ? err_sys(e, r, "vCPUs: enter their jail") : 0;
+}
+
+int machine_run(struct machine *m, struct err *e)
+{
+	int r = machine_enter(m, e);
+
+	if (r == 0)
+		machine_resume(m);
+	return r;
 }
 
 void machine_pause(struct machine *m)

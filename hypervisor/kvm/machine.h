@@ -55,7 +55,9 @@ int machine_irq(struct machine *m, unsigned gsi, struct irq_line *ret, struct er
 int machine_notify(struct machine *m, uint64_t at, uint32_t value, int event_fd, struct err *e);
 
 int machine_create_vcpus(struct machine *m, const struct x86_start *start, struct err *e);
-/* Let each thread call `enter`, tell how it went; then let them run. */
+/* Let each thread call `enter` and tell how it went; they stand at the gate then, as in a pause. */
+int machine_enter(struct machine *m, struct err *e);
+/* The same, and let them run. */
 int machine_run(struct machine *m, struct err *e);
 /* On return no vCPU is in the guest or in a device of ours. */
 void machine_pause(struct machine *m);

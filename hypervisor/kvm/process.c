@@ -263,7 +263,8 @@ static int live(struct process *p, struct err *e)
 			err_sys(e, r, "install the system call filter");
 	}
 	if (r == 0)
-		r = machine_run(p->machine, e);
+		r = p->config.has & WIRE_STARTS_PAUSED ? machine_enter(p->machine, e)
+						       : machine_run(p->machine, e);
 	if (r == 0)
 		r = wire_send(KVM_PROCESS_FD_CONTROL, &ready, sizeof(ready), e);
 	if (r < 0)

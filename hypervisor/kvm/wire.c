@@ -92,7 +92,7 @@ static int check_text(const char *text, size_t cap, const char *what, struct err
 
 int wire_config_check(const struct wire_config *c, struct err *e)
 {
-	const uint32_t all = WIRE_HAS_AGENT | WIRE_HAS_SHARE | WIRE_HAS_TAP;
+	const uint32_t all = WIRE_HAS_AGENT | WIRE_HAS_SHARE | WIRE_HAS_TAP | WIRE_STARTS_PAUSED;
 	int r;
 
 	if (c->type != WIRE_CONFIG)
@@ -104,10 +104,11 @@ int wire_config_check(const struct wire_config *c, struct err *e)
 	if (c->entry > KERNEL_ENTRY_ONLY_PVH)
 		return err_set(e, ERR_INTERNAL, EPROTO, "VM configuration: unknown entry %u",
 			       c->entry);
-	if (c->n_disks > KVM_PROCESS_DISKS_MAX || c->read_only_disks >> c->n_disks)
+	if (c->n_disks > KVM_PROCESS_DISKS_MAX || c->read_only_disks >> c->n_disks ||
+	    c->overlay_disks >> c->n_disks)
 		return err_set(e, ERR_INTERNAL, EPROTO,
-			       "VM configuration: %u disks, 0x%x read-only", c->n_disks,
-			       c->read_only_disks);
+			       "VM configuration: %u disks, 0x%x read-only, 0x%x with an overlay",
+			       c->n_disks, c->read_only_disks, c->overlay_disks);
 	if ((r = check_text(c->name, sizeof(c->name), "name", e)) < 0 ||
 	    (r = check_text(c->agent_port, sizeof(c->agent_port), "agent's port", e)) < 0 ||
 	    (r = check_text(c->share_tag, sizeof(c->share_tag), "share's tag", e)) < 0)

@@ -52,7 +52,12 @@ struct wire_message {
 };
 
 /* Optional descriptors and what is wanted. */
-enum wire_has { WIRE_HAS_AGENT = 1, WIRE_HAS_SHARE = 2, WIRE_HAS_TAP = 4 };
+enum wire_has {
+	WIRE_HAS_AGENT = 1,
+	WIRE_HAS_SHARE = 2,
+	WIRE_HAS_TAP = 4,
+	WIRE_STARTS_PAUSED = 8, /* READY, and nothing runs before RESUME */
+};
 
 struct wire_config {
 	uint32_t version, type;
@@ -61,8 +66,9 @@ struct wire_config {
 	uint32_t entry;                    /* enum kernel_entry_choice */
 	uint32_t has;                      /* enum wire_has */
 	uint32_t n_disks, read_only_disks; /* the latter a bit for each */
+	uint32_t overlay_disks;            /* the same: what has an overlay */
 	uint8_t mac[6];
-	uint8_t reserved[6];
+	uint8_t reserved[2];
 	char name[WIRE_NAME_MAX];
 	char agent_port[WIRE_PORT_MAX];
 	char share_tag[WIRE_TAG_MAX];

@@ -2,7 +2,8 @@
 /*
  * insula-guest: init of a microVM's initramfs, and the agent that runs the workload there.
  *
- *	insula-guest             as PID 1 (the kernel starts it as /init)
+ *	insula-guest             as PID 1 (the kernel starts it as /init); with insula.root=DEVICE on the kernel's
+ *	                         command line it mounts that and gives way to the init there
  *	insula-guest --fd N      the agent alone, on an inherited stream socket, in the caller's
  *	                         namespaces. It mounts nothing, does not touch the clock and ends
  *	                         with the connection: for systems that are up already, and tests.
@@ -28,12 +29,29 @@ static void complain(const struct err *e)
 		fprintf(stderr, "insula-guest: %s\n", e->hint);
 }
 
-_Noreturn static void run_init(char **argv)
+/* A guest system's disk is to be the root. Where that fails the end of init is a panic, with the reason above it on the
+ * screen: nothing ran that could be powered off. */
+static int run_system(const char *device, char **argv, struct err *e)
+{
+	int r = guest_boot_modules(e);
+
+	if (r == 0)
+		r = guest_root_enter(device, argv, e);
+	complain(e);
+	return r < 0;
+}
+
+static int run_init(char **argv)
 {
 	struct err e = ERR_INIT, boot_error = ERR_INIT;
 	struct guest_agent_options o = {.owns_host = true};
+	_cleanup_free_ char *root = NULL;
 	int r = guest_boot_basics(&e);
 
+	if (r == 0)
+		r = guest_root_wish(&root, &e);
+	if (root)
+		return run_system(root, argv, &e);
 	/* The copy is needed before any container, and cheapest before anything was opened. */
 	if (r == 0)
 		r = self_seal(argv, &e);
@@ -82,8 +100,9 @@ static int run_agent(const char *number, char **argv)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
-	if (getpid() == 1 && argc == 1)
-		run_init(argv);
+	/* A guest system's init has the kernel's further words as arguments. */
+	if (getpid() == 1)
+		return run_init(argv);
 	if (argc == 3 && STREQ(argv[1], "--fd"))
 		return run_agent(argv[2], argv);
 	fprintf(stderr, "usage: insula-guest --fd N   (or as PID 1 of a microVM)\n");

@@ -19,10 +19,11 @@ enum kvm_process_fd {
 	KVM_PROCESS_FD_SHARE,   /* optional: a connection to a vhost-user file server */
 	KVM_PROCESS_FD_TAP,     /* optional */
 	KVM_PROCESS_FD_DISK,    /* the first of up to KVM_PROCESS_DISKS_MAX */
-	KVM_PROCESS_FD_END = KVM_PROCESS_FD_DISK + 4,
+	KVM_PROCESS_FD_OVERLAY = KVM_PROCESS_FD_DISK + 4, /* optional, as many again */
+	KVM_PROCESS_FD_END = KVM_PROCESS_FD_OVERLAY + 4,
 };
 
-#define KVM_PROCESS_DISKS_MAX (KVM_PROCESS_FD_END - KVM_PROCESS_FD_DISK)
+#define KVM_PROCESS_DISKS_MAX (KVM_PROCESS_FD_OVERLAY - KVM_PROCESS_FD_DISK)
 
 struct kvm_process_jail {
 	/* The whole process: user, namespaces, root. Called first, with one thread. May be NULL. */

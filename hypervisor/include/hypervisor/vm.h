@@ -61,9 +61,9 @@ enum vm_engine_choice { VM_ENGINE_AUTO, VM_ENGINE_KVM, VM_ENGINE_QEMU };
 struct vm_disk {
 	int fd; /* borrowed, opened for writing unless read_only */
 	bool read_only;
-	/* engine qemu; the engine kvm takes raw ones without an overlay */
-	enum vm_disk_format format;
-	int overlay_fd; /* with has_overlay: takes the changes (vm_disk_overlay_write()); fd is then opened for reading */
+	enum vm_disk_format format; /* the engine kvm takes raw ones */
+	/* with has_overlay: takes the changes; empty at first, then in a format of the engine's. fd is opened for reading. */
+	int overlay_fd;
 	bool has_overlay;
 };
 
@@ -71,8 +71,9 @@ struct vm_disk {
  * (vm_console_fd()), no agent, no shared directory; it may restart by itself, and waits for vm_resume(). */
 struct vm_system {
 	enum vm_boot boot;
-	const char *
-		root; /* VM_BOOT_KERNEL: "/dev/nvme0n1p1", or NULL: the caller's command line says it */
+	const char
+		*root; /* VM_BOOT_KERNEL: "/dev/nvme0n1p1" (disk 1, partition 1, whatever the engine
+		       * calls it), or NULL: the caller's command line says it */
 	const char *initrd; /* of a kernel of the caller's, or NULL */
 	int uefi_vars_fd; /* VM_BOOT_UEFI: a copy of the firmware's variables, opened for writing */
 };
