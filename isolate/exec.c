@@ -220,8 +220,6 @@ static int plan_flags(struct exec_plan *plan, struct err *e)
 
 static int check_exec(const struct iso_exec_params *p, struct err *e)
 {
-	const int ours[] = {p->cgroup_fd, p->init_pidfd, p->notify ? p->notify->socket : -1,
-			    p->notify ? p->notify->message_fd : -1};
 	int r;
 
 	r = iso_config_check(p->config, p->process, e);
@@ -229,7 +227,7 @@ static int check_exec(const struct iso_exec_params *p, struct err *e)
 		return r;
 	if (p->bpf && p->bpf->wants_notify && !p->notify)
 		return err_set(e, ERR_INTERNAL, EINVAL, "seccomp: nobody to be notified");
-	return spawn_check_preserve(&p->stdio, ours, ARRAY_SIZE(ours), e);
+	return spawn_check_preserve(&p->stdio, e);
 }
 
 static int let_go(const struct exec_plan *plan, const struct iso_init *i, struct err *e)

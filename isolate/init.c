@@ -120,9 +120,6 @@ static bool needs_intermediate(const struct init_plan *plan)
 
 static int check_params(const struct iso_init_params *p, struct err *e)
 {
-	const int ours[] = {p->cgroup_fd, p->gate_fd, p->config->rootfs.fd,
-			    p->notify ? p->notify->socket : -1,
-			    p->notify ? p->notify->message_fd : -1};
 	int r;
 
 	r = iso_config_check(p->config, p->process, e);
@@ -130,10 +127,7 @@ static int check_params(const struct iso_init_params *p, struct err *e)
 		return r;
 	if (p->bpf && p->bpf->wants_notify && !p->notify)
 		return err_set(e, ERR_INTERNAL, EINVAL, "seccomp: nobody to be notified");
-	r = spawn_check_preserve(&p->stdio, ours, ARRAY_SIZE(ours), e);
-	for (size_t i = 0; r == 0 && i < p->config->n_mounts; i++)
-		r = spawn_check_preserve(&p->stdio, &p->config->mounts[i].source_fd, 1, e);
-	return r;
+	return spawn_check_preserve(&p->stdio, e);
 }
 
 /* What the child needs from us before it can do anything. */

@@ -288,19 +288,20 @@ int spawn_privileged_settings(pid_t pid, const struct iso_process *p, bool usern
 	return r;
 }
 
-int spawn_check_preserve(const struct iso_stdio *stdio, const int *ours, size_t n, struct err *e)
+int spawn_check_preserve(const struct iso_stdio *stdio, struct err *e)
 {
 	if (stdio->preserve > (1u << 20))
 		return err_invalid(e, "%u descriptors to be preserved are too many",
 				   stdio->preserve);
 	for (unsigned fd = 3; fd < 3 + stdio->preserve; fd++) {
-		if (fcntl((int)fd, F_GETFD) < 0)
+		int flags = fcntl((int)fd, F_GETFD);
+
+		if (flags < 0)
 			return err_invalid(e, "descriptor %u, to be preserved, is not open", fd);
-		/* It was not passed, then, and one of ours took the number. */
-		for (size_t i = 0; i < n; i++)
-			if (ours[i] == (int)fd)
-				return err_invalid(
-					e, "descriptor %u, to be preserved, was not passed", fd);
+		/* What survived our own exec is not close-on-exec, and all that we opened is: it was not
+		 * passed, and one of ours took the number. Some of those lead to the host's files. */
+		if (flags & FD_CLOEXEC)
+			return err_invalid(e, "descriptor %u, to be preserved, was not passed", fd);
 	}
 	return 0;
 }

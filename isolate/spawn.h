@@ -40,5 +40,5 @@ int spawn_explain_end(const char *what, const struct iso_init *i, struct err *e)
  * process itself may not. */
 int spawn_privileged_settings(pid_t pid, const struct iso_process *p, bool userns, struct err *e);
 
-/* Every descriptor 3..3+preserve-1 must have been passed to us. */
-int spawn_check_preserve(const struct iso_stdio *stdio, const int *ours, size_t n, struct err *e);
+/* Every descriptor 3..3+preserve-1 must have been passed to us: open, and not close-on-exec. */
+int spawn_check_preserve(const struct iso_stdio *stdio, struct err *e);

@@ -9,6 +9,7 @@
  *	leak			descriptors 3 to 12 are the host's root directory, and survive exec
  *	bind SOURCE TARGET	in a mount namespace of its own, SOURCE is on TARGET
  *	user UID		becomes that user, without capabilities
+ *	groups GID		is in that supplementary group
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +99,12 @@ static void become(unsigned id)
 		die("become the user");
 }
 
+static void join(gid_t group)
+{
+	if (setgroups(1, &group) < 0)
+		die("join the group");
+}
+
 int main(int argc, char **argv)
 {
 	int i = 1;
@@ -115,6 +122,8 @@ int main(int argc, char **argv)
 			bind_privately(argv[i + 1], argv[i + 2]), i += 2;
 		else if (!strcmp(argv[i], "user") && i + 1 < argc)
 			become((unsigned)atoi(argv[++i]));
+		else if (!strcmp(argv[i], "groups") && i + 1 < argc)
+			join((gid_t)atoi(argv[++i]));
 		else
 			break;
 	}

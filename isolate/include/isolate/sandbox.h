@@ -110,8 +110,9 @@ typedef int (*iso_stage_fn)(void *arg, enum iso_stage stage, struct err *e);
 
 /* The standard streams of a process, and what else it inherits. */
 struct iso_stdio {
-	int fds[3];        /* 0,1,2 for the process; -1: inherit ours. Ignored with a terminal */
-	unsigned preserve; /* descriptors 3..3+preserve-1 stay open in it */
+	int fds[3]; /* 0,1,2 for the process; -1: inherit ours. Ignored with a terminal */
+	unsigned
+		preserve; /* descriptors 3..3+preserve-1 stay open in it; they must not be close-on-exec */
 };
 
 /* The agent of a filter that wants_notify: it gets the filter's descriptor, with the text in message_fd. */

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Namespaces, id maps, and the configuration's checks. */
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "box.h"
+
+#include "../../../isolate/spawn.h"
 
 static void names(void **state)
 {
@@ -285,6 +290,82 @@ static void sysctl_of_a_shared_namespace(void **state)
 	assert_contains(b.e.text, "network namespace");
 }
 
+/* ---- a /proc that is none ------------------------------------------------------------------------ */
+
+/* In a mount namespace of its own: /proc is an ordinary directory with files of the names that are written. */
+static bool false_proc(void)
+{
+	static const char *const names[] = {"uid_map", "gid_map", "setgroups", "oom_score_adj"};
+	char path[64];
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("false", "/proc", "tmpfs", 0, NULL) < 0 || mkdir("/proc/4321", 0755) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "/proc/4321/%s", names[i]);
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	}
+	return true;
+}
+
+static bool is_written(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 || st.st_size > 0;
+}
+
+static int false_proc_for_maps(void)
+{
+	struct iso_id_map v = {0, 100000, 1};
+	const struct iso_id_maps maps = {&v, 1};
+	struct err e = ERR_INIT;
+
+	if (!false_proc())
+		return 2;
+	if (iso_id_maps_write(4321, &maps, &maps, &e) == 0 || is_written("/proc/4321/uid_map") ||
+	    is_written("/proc/4321/gid_map"))
+		return 3;
+	return strstr(e.text, "/proc/4321") ? 0 : 4;
+}
+
+static int false_proc_for_oom_score(void)
+{
+	const struct iso_process p = {.has_oom_score_adj = true, .oom_score_adj = 500};
+	struct err e = ERR_INIT;
+
+	if (!false_proc())
+		return 2;
+	if (spawn_privileged_settings(4321, &p, false, &e) == 0 ||
+	    is_written("/proc/4321/oom_score_adj"))
+		return 3;
+	return strstr(e.text, "oomScoreAdj") ? 0 : 4;
+}
+
+static void expect_in_child(int (*run)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(run());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* What is believed to be set would not be (CVE-2019-19921): nothing is written there, and it is an error. */
+static void a_false_proc_takes_no_maps(void **state)
+{
+	(void)state;
+	expect_in_child(false_proc_for_maps);
+}
+
+static void a_false_proc_takes_no_oom_score(void **state)
+{
+	(void)state;
+	expect_in_child(false_proc_for_oom_score);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +376,8 @@ int main(void)
 		cmocka_unit_test(what_the_configuration_may_not_say),
 		cmocka_unit_test(sysctls),
 		cmocka_unit_test(sysctl_of_a_shared_namespace),
+		cmocka_unit_test(a_false_proc_takes_no_maps),
+		cmocka_unit_test(a_false_proc_takes_no_oom_score),
 	};
 
 	return cmocka_run_group_tests_name("isolate/namespace", tests, NULL, NULL);
