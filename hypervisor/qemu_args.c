@@ -115,7 +115,11 @@ static void add_machine(struct args *a, const struct vm_config *c, enum vm_accel
 		break;
 	case VM_ACCEL_TCG:
 	case VM_ACCEL_AUTO:
-		add2(a, "-accel", "tcg,thread=multi,tb-size=%u", QEMU_TB_BYTES >> 20);
+		/* Before 8.1 QEMU's threads race when a guest kernel patches its own code while another vCPU
+		 * runs it: the breakpoint, gone from memory, stays in a translated block, and that vCPU takes it
+		 * for ever. One thread for all is slower and right. */
+		add2(a, "-accel", "tcg,thread=%s,tb-size=%u", c->vcpus > 1 ? "single" : "multi",
+		     QEMU_TB_BYTES >> 20);
 		add2(a, "-cpu", "max");
 		break;
 	}
