@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 /* json-c counts values, our 64 levels of containers need a few more. */
 #define TOKENER_DEPTH 80

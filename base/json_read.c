@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 /* ---- places ---- */
 

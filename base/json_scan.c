@@ -22,7 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 #define DEPTH_MAX 64
 

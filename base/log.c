@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",

@@ -3,7 +3,7 @@
  * UTF-8 validation, by the table of well-formed byte sequences: the allowed range of the second
  * byte depends on the first, every later one is 80..BF.
  */
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <stdint.h>
 

@@ -81,7 +81,7 @@ static void restore_terminal(const struct kept_terminal *k)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-int attend_start(struct sandbox *s, bool interactive, struct err *e)
+int attend_start(struct sandbox *s, bool interactive, struct rt_notify_proxy *notify, struct err *e)
 {
 	struct rt_relay relay = {
 		.sandbox = s,
@@ -89,6 +89,7 @@ int attend_start(struct sandbox *s, bool interactive, struct err *e)
 		.console_fd = s->console_fd,
 		.interactive = interactive,
 		.forward_signals = true,
+		.notify = notify,
 	};
 	struct kept_terminal terminal = keep_terminal();
 	int status, r;

@@ -38,7 +38,7 @@ static int run_attended(struct cli *cli, const struct run_opts *o, struct rt_cre
 		return attend_interrupted(r, e);
 	r = cidfile_write(o->cidfile, c->id, e);
 	if (r >= 0)
-		r = attend_start(s, o->interactive, e);
+		r = attend_start(s, o->interactive, NULL, e);
 	/* One whose command never ran is of no use to anybody, named or not. */
 	if (o->remove || r < 0) {
 		struct err ignored = ERR_INIT;

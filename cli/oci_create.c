@@ -93,6 +93,7 @@ static int create(struct cli *cli, const char *id, const struct create_opts *o,
 		.pid_file = o->pid_file,
 		.keep_keyring = o->no_new_keyring,
 		.no_pivot = o->no_pivot,
+		.notify = rt_notify_address() != NULL,
 	};
 
 	int r;
@@ -172,10 +173,24 @@ int oci_create(struct cli *cli, int argc, char **argv, struct err *e)
 	return r;
 }
 
+/* Detached, we are done when a service manager has heard of it. */
+static int start_detached(struct sandbox *s, struct err *e)
+{
+	_cleanup_(rt_notify_closep) struct rt_notify_proxy *notify = NULL;
+	int r = rt_notify_open(s, rt_notify_address(), &notify, e);
+
+	if (r == 0)
+		r = rt_start(s, e);
+	return r < 0 ? r : rt_notify_wait(notify, s, e);
+}
+
 static int run_to_end(struct sandbox *s, const struct create_opts *o, struct err *e)
 {
-	int code = attend_start(s, true, e), r;
+	_cleanup_(rt_notify_closep) struct rt_notify_proxy *notify = NULL;
+	int code = rt_notify_open(s, rt_notify_address(), &notify, e), r;
 
+	if (code == 0)
+		code = attend_start(s, true, notify, e);
 	if (code < 0 || o->keep)
 		return code;
 	r = rt_delete(s->ctx, s->state.id, true, e);
@@ -197,7 +212,7 @@ int oci_run(struct cli *cli, int argc, char **argv, struct err *e)
 		return attend_interrupted(r, e);
 	r = check_terminal(s, &o, o.detach, e);
 	if (r >= 0)
-		r = o.detach ? rt_start(s, e) : run_to_end(s, &o, e);
+		r = o.detach ? start_detached(s, e) : run_to_end(s, &o, e);
 	if (r < 0)
 		drop(cli, id);
 	return attend_interrupted(r, e);

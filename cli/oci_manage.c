@@ -38,9 +38,14 @@ static int open_only_word(struct cli *cli, int argc, char **argv, bool with_conf
 int oci_start(struct cli *cli, int argc, char **argv, struct err *e)
 {
 	_cleanup_sandbox_ struct sandbox *s = NULL;
+	_cleanup_(rt_notify_closep) struct rt_notify_proxy *notify = NULL;
 	int r = open_only_word(cli, argc, argv, true, &s, e);
 
-	return r < 0 ? r : rt_start(s, e);
+	if (r >= 0)
+		r = rt_notify_open(s, rt_notify_address(), &notify, e);
+	if (r >= 0)
+		r = rt_start(s, e);
+	return r < 0 ? r : rt_notify_wait(notify, s, e);
 }
 
 int oci_state(struct cli *cli, int argc, char **argv, struct err *e)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -101,4 +102,12 @@ int mounts_copy_symlink(const struct inside *in, const struct iso_mount *m, stru
 			err_clear(e);
 	}
 	return r < 0 ? r : 1;
+}
+
+int iso_mount_open_tree(const char *path, struct err *e)
+{
+	_cleanup_close_ int tree = mountfd_clone_path(path, false, e);
+	int r = tree < 0 ? tree : mountfd_set(tree, true, 0, 0, MS_SLAVE, e);
+
+	return r < 0 ? r : TAKE_FD(tree);
 }

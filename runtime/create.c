@@ -29,6 +29,7 @@
 #include "cgroup_manager.h"
 #include "run_files.h"
 #include "sandbox.h"
+#include "sd_notify.h"
 #include "state_internal.h"
 
 /* ---- taking back ------------------------------------------------------------------------ */
@@ -132,6 +133,9 @@ static int step_state(struct creation *c, struct err *e)
 	r = sandbox_save_config(s, e);
 	if (r < 0)
 		return err_wrap(e, "save the configuration");
+	r = sd_notify_make_directory(s, e);
+	if (r < 0)
+		return err_wrap(e, "the directory of the notification socket");
 	r = sandbox_save(s, RT_CREATING, e);
 	if (r == 0 && s->state.storage) {
 		undo_push(&s->undo, undo_storage, c);

@@ -13,6 +13,7 @@
 #include "cgroup_manager.h"
 #include "oci_parse.h"
 #include "sandbox.h"
+#include "sd_notify.h"
 #include "state_internal.h"
 
 /* A document without a bundle gets the state directory as its bundle: config.json is saved there. */
@@ -152,6 +153,9 @@ int creation_load(struct creation *c, struct err *e)
 	s->io = r->io;
 	if (r->listen_fds && set_listen_fds(&s->config.process, r->listen_fds) < 0)
 		return err_nomem(e);
+	x = sd_notify_plan(c, e);
+	if (x < 0)
+		return x;
 	s->keep_keyring = r->keep_keyring;
 	s->no_pivot = r->no_pivot;
 	return fill_state(c, e);

@@ -247,6 +247,7 @@ enum {
 	WATCH_OUT,
 	WATCH_MASTER_IN,
 	WATCH_MASTER_OUT,
+	WATCH_NOTIFY,
 	WATCH_COUNT
 };
 
@@ -261,6 +262,7 @@ static void fill_polls(const struct relay *x, struct pollfd v[WATCH_COUNT])
 	v[WATCH_MASTER_IN] =
 		(struct pollfd){.fd = has_data(out) ? -1 : out->from, .events = POLLIN};
 	v[WATCH_OUT] = (struct pollfd){.fd = has_data(out) ? out->to : -1, .events = POLLOUT};
+	v[WATCH_NOTIFY] = rt_notify_poll(x->r->notify);
 }
 
 static int copy(struct relay *x, const struct pollfd v[WATCH_COUNT], struct err *e)
@@ -305,6 +307,13 @@ static int drain(struct relay *x, struct err *e)
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
+/* What was said before the end; somebody else in it may speak for ever. */
+static void hear_last_words(struct relay *x)
+{
+	for (int i = 0; i < 256 && rt_notify_handle(x->r->notify); i++)
+		;
+}
+
 static int loop(struct relay *x, struct err *e)
 {
 	struct pollfd v[WATCH_COUNT];
@@ -322,11 +331,15 @@ static int loop(struct relay *x, struct err *e)
 		if (x->ended_by)
 			return err_set(e, ERR_SYSTEM, EINTR, "ended by SIG%s",
 				       signal_name(x->ended_by));
+		if (v[WATCH_NOTIFY].revents)
+			(void)rt_notify_handle(x->r->notify);
 		r = copy(x, v, e);
 		if (r < 0)
 			return r;
-		if (v[WATCH_PID].revents)
+		if (v[WATCH_PID].revents) {
+			hear_last_words(x);
 			return drain(x, e);
+		}
 	}
 }
 

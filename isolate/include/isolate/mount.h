@@ -54,6 +54,10 @@ void iso_mount_done(struct iso_mount *m);
  * but not implemented is ERR_UNSUPPORTED by name. */
 int iso_mount_option(struct iso_mount *m, const char *word, struct err *e);
 
+/* A detached copy of the mount at an absolute path, for source_fd: where a container's init, in its user namespace, could not
+ * walk to it. Nothing that is mounted in it reaches the host. Needs CAP_SYS_ADMIN. Returns it or -errno. */
+int iso_mount_open_tree(const char *path, struct err *e);
+
 /* All known option words, NULL-terminated, for `features`. Static. */
 const char *const *iso_mount_option_names(void);
 

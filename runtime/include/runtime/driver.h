@@ -103,6 +103,7 @@ struct sandbox {
 	int console_fd; /* master of its terminal after create_inner, or -1 */
 	struct rt_io io;
 	bool keep_keyring, no_pivot;
+	bool notify; /* it is being created with a socket for sd_notify(3) */
 	struct {
 		int fd; /* -1: it does not run */
 		pid_t pid;

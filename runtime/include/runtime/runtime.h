@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,6 +81,7 @@ struct rt_create_request {
 	unsigned
 		listen_fds; /* the first of io.preserve_fds are sockets to listen on (sd_listen_fds(3)) */
 	bool keep_keyring, no_pivot;
+	bool notify; /* it gets a socket for sd_notify(3); who starts it binds that: rt_notify_open() */
 	/* of `insula run` */
 	const char *name;
 	char *const *labels;
@@ -278,6 +280,30 @@ int rt_wait_for(struct rt_ctx *ctx, const char *id, int *ret_exit_code, struct e
 /* A fresh id: 12 hex digits. */
 void rt_new_id(char ret[13]);
 
+/* ---- notifications to a service manager ----------------------------------------------------- */
+
+/* The value of NOTIFY_SOCKET, or NULL. */
+const char *rt_notify_address(void);
+
+/* Before the start of a sandbox that was created with `notify`: bind its socket, and reach the manager at `address`. *ret is
+ * NULL where address is, and for a sandbox without. What is handed on: docs/oci.md. */
+struct rt_notify_proxy;
+int rt_notify_open(struct sandbox *s, const char *address, struct rt_notify_proxy **ret,
+		   struct err *e);
+void rt_notify_close(struct rt_notify_proxy *n); /* NULL-safe */
+static inline void rt_notify_closep(struct rt_notify_proxy **n)
+{
+	rt_notify_close(*n);
+}
+
+/* After the start: until the container has said READY=1, which makes its first process the manager's main one, or has ended. */
+int rt_notify_wait(struct rt_notify_proxy *n, struct sandbox *s, struct err *e);
+
+/* For an event loop: what to poll for (fd -1 for NULL), and to be called when that came. Never blocks; true: there may be
+ * more at once. */
+struct pollfd rt_notify_poll(const struct rt_notify_proxy *n);
+bool rt_notify_handle(struct rt_notify_proxy *n);
+
 /* ---- relay ------------------------------------------------------------------------------ */
 
 /* Copy between our terminal and a console master, follow window size, forward signals to the
@@ -291,6 +317,7 @@ struct rt_relay {
 	bool interactive;
 	bool forward_signals;
 	bool is_exec;
+	struct rt_notify_proxy *notify; /* kept going meanwhile; or NULL */
 };
 int rt_relay_run(struct rt_relay *r, int *ret_wait_status, struct err *e);
 /* Before the workload starts: from here on the signals that the relay will take wait for it, so that

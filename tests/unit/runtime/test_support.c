@@ -201,6 +201,7 @@ static const char *const spec_fields[] = {
 	"verb:exec",
 	"verb:exec --cgroup",
 	"verb:exec --ignore-paused",
+	"verb:NOTIFY_SOCKET",
 	"verb:list",
 	"verb:ps",
 	"verb:pause",
