@@ -231,6 +231,15 @@ static int read_stream(void *arg, void *buf, size_t len, size_t *ret_len, struct
 	return 0;
 }
 
+static int skip_stream(void *arg, uint64_t bytes, _unused_ struct err *e)
+{
+	struct fetch_client *c = arg;
+
+	c->request.from_bytes = c->done = bytes;
+	c->resumed = true;
+	return 0;
+}
+
 int fetch_client_blob(struct fetch_client *c, const char *digest, uint64_t size_bytes,
 		      struct blob *ret, struct err *e)
 {
@@ -242,11 +251,12 @@ int fetch_client_blob(struct fetch_client *c, const char *digest, uint64_t size_
 	c->request = (struct fetch_request){.kind = FETCH_BLOB, .size_bytes = size_bytes};
 	memcpy(c->request.reference, digest, strlen(digest));
 	c->done = 0;
-	c->begun = false;
+	c->begun = c->resumed = false;
 	*ret = (struct blob){.fd = -1,
 			     .size_bytes = size_bytes,
 			     .digest = digest,
 			     .read = read_stream,
+			     .skip = skip_stream,
 			     .arg = c};
 	return 0;
 }

@@ -16,6 +16,7 @@ struct fetch_client {
 	struct fetch_request request;
 	uint64_t done;
 	bool begun;
+	bool resumed; /* its beginning is an earlier process's */
 };
 
 /* certificates: a descriptor (see images/fetch.h), borrowed. */

@@ -634,7 +634,11 @@ int session_request(struct session *s, const struct fetch_request *q,
 		    const struct session_sink *sink, char *ret_media_type, struct err *e)
 {
 	_cleanup_free_ struct http_answer *a = calloc(1, sizeof(*a));
-	struct transfer t = {.session = s, .request = q, .sink = sink, .answer = a};
+	struct transfer t = {.session = s,
+			     .request = q,
+			     .sink = sink,
+			     .done = q->kind == FETCH_BLOB ? q->from_bytes : 0,
+			     .answer = a};
 	int r = a ? 0 : err_nomem(e);
 
 	if (r == 0 && !s->scheme)

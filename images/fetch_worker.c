@@ -117,7 +117,8 @@ static int serve(struct worker *w, const struct fetch_request *q)
 	int r;
 
 	if (q->kind > FETCH_BLOB || !is_text(q->reference, sizeof(q->reference)) ||
-	    strpbrk(q->reference, "/?#\\%"))
+	    strpbrk(q->reference, "/?#\\%") ||
+	    (q->kind == FETCH_BLOB && q->from_bytes >= q->size_bytes))
 		r = err_set(&a.error, ERR_INTERNAL, EINVAL, "a request that is none");
 	else if (q->kind == FETCH_BLOB)
 		r = serve_stream(w, q, &a);

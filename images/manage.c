@@ -163,7 +163,7 @@ int img_tag(struct img_store *s, const struct img_reference *image, const char *
 static int sweep(struct img_store *s, struct err *e)
 {
 	_cleanup_close_ int lock = store_lock_all(s, e);
-	_cleanup_strv_ char **ids = NULL, **used = NULL;
+	_cleanup_strv_ char **ids = NULL, **used = NULL, **blobs = NULL;
 	int r;
 
 	if (lock == -EWOULDBLOCK)
@@ -184,7 +184,13 @@ static int sweep(struct img_store *s, struct err *e)
 				r = err_nomem(e);
 		img_config_done(&config);
 	}
-	return r < 0 ? r : layer_sweep_unused(s, used, e);
+	if (r == 0)
+		r = layer_sweep_unused(s, used, e);
+	if (r == 0)
+		r = layer_blobs(s, &blobs, e);
+	if (r == 0)
+		blob_sweep_unused(s, blobs, false);
+	return r;
 }
 
 static size_t count_names(const struct stored_name *names, size_t n, const char *id)

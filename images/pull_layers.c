@@ -74,26 +74,43 @@ static void tell_progress(void *arg, _unused_ const char *digest, uint64_t done,
 	fd_write_all(l->fd, &t, sizeof(t), "progress", NULL);
 }
 
-static int lane_layer(struct pull *p, struct fetch_client *c, struct lane_progress *l,
-		      struct err *e)
+static int fetch_layer(struct pull *p, struct fetch_client *c, struct lane_progress *l,
+		       struct err *e)
 {
 	const struct img_progress calls = {.layer = tell_progress, .arg = l};
 	const struct found_layer *layer = &p->image->layers[l->layer];
-	const char *diff_id = p->image->config.diff_ids[l->layer];
 	struct blob blob;
-	int r;
+	int r = 0;
 
-	if (layer_exists(p->store, diff_id))
-		return 0;
-	if (c->pid == 0) {
+	if (c->pid == 0)
 		r = fetch_client_start(p->store, p->from->registry, p->from->certificates, c, e);
-		if (r < 0)
-			return r;
-		c->cancel = p->cancel[0];
-	}
+	if (r < 0)
+		return r;
+	c->cancel = p->cancel[0];
 	l->told_bytes = 0;
 	r = fetch_client_blob(c, layer->digest, layer->size_bytes, &blob, e);
-	return r < 0 ? r : layer_add(p->store, diff_id, &blob, &calls, NULL, e);
+	return r < 0 ? r
+		     : layer_add(p->store, p->image->config.diff_ids[l->layer], &blob, &calls, NULL,
+				 e);
+}
+
+static int lane_layer(struct pull *p, struct fetch_client *c, struct lane_progress *l,
+		      struct err *e)
+{
+	struct err why = ERR_INIT;
+	int r;
+
+	if (layer_exists(p->store, p->image->config.diff_ids[l->layer]))
+		return 0;
+	r = fetch_layer(p, c, l, &why);
+	/* What an earlier process left was not good (a power cut); it is gone, so now all of it is fetched. */
+	if (r < 0 && c->resumed && why.kind == ERR_INVALID) {
+		fetch_client_stop(c);
+		return fetch_layer(p, c, l, e);
+	}
+	if (r < 0)
+		*e = why;
+	return r;
 }
 
 /* The layers of the queue, one after the other. */

@@ -34,6 +34,7 @@ void img_store_close(struct img_store *s)
 	fd_close(s->images);
 	fd_close(s->names);
 	fd_close(s->archives);
+	fd_close(s->blobs);
 	fd_close(s->fd);
 	free(s->path);
 	free(s->ids);
@@ -110,6 +111,8 @@ static int open_all(struct img_store *s, struct err *e)
 		r = open_made(s->fd, "names", &s->names, e);
 	if (r == 0)
 		r = open_made(s->fd, "archives", &s->archives, e);
+	if (r == 0)
+		r = open_made(s->fd, "blobs", &s->blobs, e);
 	return r;
 }
 
@@ -120,7 +123,7 @@ int img_store_open(const struct img_store_params *p, struct img_store **ret, str
 
 	if (!s)
 		return err_nomem(e);
-	s->fd = s->layers = s->images = s->names = s->archives = s->adding = -1;
+	s->fd = s->layers = s->images = s->names = s->archives = s->blobs = s->adding = -1;
 	s->log.fd = -1;
 	if (p->log)
 		s->log = *p->log;

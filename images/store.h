@@ -5,11 +5,13 @@
  *	STORE/				0700
  *	  .lock				shared while layers and images are added, exclusive while unused ones are swept
  *	  layers/IDS/HEX/diff/		a layer, extracted; HEX are the digits of its DiffID
- *	  layers/IDS/HEX/layer.json	its size
+ *	  layers/IDS/HEX/layer.json	its size, and which blob it was extracted from
  *	  layers/IDS/.tmp-HEX/		one that is being extracted, or was when its process died
  *	  layers/IDS/.lock-HEX		held by that process and its worker
  *	  images/ID/			config.json and manifest.json as they came; image.json, written last, makes it an image.
  *					flock: shared while it is used or written, exclusive while it is removed
+ *	  blobs/HEX			what a layer was extracted from, as it came; HEX are the digits of its digest
+ *	  blobs/.part-HEX		one that did not come whole, or is coming: then it is locked
  *	  names/HEX			{"name", "tag", "id"}; HEX digests name and tag
  *	  archives/HEX			which image an archive or layout had, and the identity of the file that said so
  *	  sandboxes/			of the runtime
@@ -25,6 +27,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "digest.h"
 #include "images/image.h"
 
 #define STORE_SMALL_FILE_MAX (256u << 10) /* of ours */
@@ -33,7 +36,7 @@ struct img_store {
 	char *path, *ids;
 	int fd;     /* STORE */
 	int layers; /* STORE/layers/IDS */
-	int images, names, archives;
+	int images, names, archives, blobs;
 	int adding;  /* .lock, held shared; -1: not */
 	int *in_use; /* images opened: descriptors that hold their locks */
 	size_t n_in_use;
@@ -76,8 +79,43 @@ struct blob {
 	const char *digest;  /* of these bytes, or NULL: unknown */
 	/* Where they come from in the place of fd: at least one byte, or *ret_len 0 at the end. Or NULL. */
 	int (*read)(void *arg, void *buf, size_t len, size_t *ret_len, struct err *e);
+	/* Begin behind so many bytes, fewer than there are; before the first read. NULL: it always begins at its start. */
+	int (*skip)(void *arg, uint64_t bytes, struct err *e);
 	void *arg;
 };
+/* What comes behind `done` bytes; *ret_len 0 at the end. */
+int blob_read(const struct blob *from, uint64_t done, void *buf, size_t len, size_t *ret_len,
+	      struct err *e);
+
+/* ---- store_blob.c --------------------------------------------------------------------------------- */
+
+struct kept_blob {
+	char digest[DIGEST_MAX]; /* "": none */
+	uint64_t size_bytes;
+};
+
+/* Keeping a blob while it is read. */
+struct keeping {
+	struct img_store *store;
+	const struct blob *from;
+	char part[DIGEST_HEX_LEN + 16];
+	int fd;            /* of the part, locked; -1: not begun, or somebody else has it */
+	uint64_t have, at; /* bytes of an earlier process; bytes that were read */
+	bool begun, broken;
+	struct digest hash; /* where from->digest is NULL */
+};
+/* *ret reads `from` and keeps what it reads. */
+int keep_begin(struct img_store *s, const struct blob *from, struct keeping *k, struct blob *ret,
+	       struct err *e);
+/* All of it was read, and verified: give it its name. */
+int keep_publish(struct keeping *k, struct kept_blob *ret, struct err *e);
+/* After keep_begin() in every case. */
+void keep_done(struct keeping *k);
+
+/* Returns the descriptor of a kept blob. */
+int blob_open(const struct img_store *s, const char *digest, uint64_t *ret_size, struct err *e);
+/* Remove those that are not in `used` (strv of digests), and parts that are old, or all parts. The caller holds .lock exclusively. */
+void blob_sweep_unused(struct img_store *s, char *const *used, bool parts);
 
 /* Have the layer in the store; extract it if it is not. diff_id NULL: whatever it is (*ret_diff_id, caller frees). */
 int layer_add(struct img_store *s, const char *diff_id, const struct blob *from,
@@ -87,6 +125,11 @@ bool layer_exists(const struct img_store *s, const char *diff_id);
 int layer_path(const struct img_store *s, const char *diff_id, char **ret);
 /* 0 when it is not known. */
 uint64_t layer_size(const struct img_store *s, const char *diff_id);
+/* What it was extracted from. -ENOENT without an error text: that was not kept. */
+int layer_blob(const struct img_store *s, const char *diff_id, struct kept_blob *ret,
+	       struct err *e);
+/* The blobs of all layers, of every map of ids (strv of digests). */
+int layer_blobs(const struct img_store *s, char ***ret, struct err *e);
 /* Remove what died while it was extracted. */
 void layer_sweep_dead(struct img_store *s);
 /* Remove those that are not in `used` (strv of diff ids). The caller holds .lock exclusively. */

@@ -55,20 +55,87 @@ int layer_path(const struct img_store *s, const char *diff_id, char **ret)
 	return str_printf(ret, "%s/layers/%s/%s/" DIFF, s->path, s->ids, digest_hex(diff_id));
 }
 
-uint64_t layer_size(const struct img_store *s, const char *diff_id)
+/* The record of one, in the directory of a map of ids. */
+static int read_record(int layers, const char *hex, struct json **ret, struct err *e)
 {
 	_cleanup_free_ char *name = NULL;
+
+	if (str_printf(&name, "%s/" RECORD, hex) < 0)
+		return err_nomem(e);
+	return json_parse_file_at(layers, name, STORE_SMALL_FILE_MAX, ret, e);
+}
+
+uint64_t layer_size(const struct img_store *s, const char *diff_id)
+{
 	_cleanup_json_ struct json *doc = NULL;
 	struct json_at top, size;
 	uint64_t bytes;
 
-	if (str_printf(&name, "%s/" RECORD, digest_hex(diff_id)) < 0 ||
-	    json_parse_file_at(s->layers, name, STORE_SMALL_FILE_MAX, &doc, NULL) < 0)
+	if (read_record(s->layers, digest_hex(diff_id), &doc, NULL) < 0)
 		return 0;
 	top = json_top(doc);
 	return json_member(&top, "sizeBytes", &size) && json_get_u64(&size, &bytes, NULL) == 0
 		       ? bytes
 		       : 0;
+}
+
+static bool blob_of(const struct json *record, struct kept_blob *ret)
+{
+	struct json_at top = json_top(record), digest, size;
+	const char *text = json_member(&top, "blob", &digest) ? json_peek_string(&digest) : NULL;
+
+	if (!text || !digest_is_valid(text) || !json_member(&top, "blobBytes", &size) ||
+	    json_get_u64(&size, &ret->size_bytes, NULL) < 0)
+		return false;
+	memcpy(ret->digest, text, DIGEST_MAX);
+	return true;
+}
+
+int layer_blob(const struct img_store *s, const char *diff_id, struct kept_blob *ret, struct err *e)
+{
+	_cleanup_json_ struct json *doc = NULL;
+	struct stat st;
+	int r = read_record(s->layers, digest_hex(diff_id), &doc, e);
+
+	if (r < 0)
+		return r;
+	return blob_of(doc, ret) && fstatat(s->blobs, digest_hex(ret->digest), &st,
+					    AT_SYMLINK_NOFOLLOW) == 0
+		       ? 0
+		       : -ENOENT;
+}
+
+static int add_blobs(const struct img_store *s, const char *ids, char ***v, struct err *e)
+{
+	_cleanup_strv_ char **all = NULL;
+	_cleanup_close_ int top = path_open_dir_at(s->fd, "layers", e);
+	_cleanup_close_ int dir = top < 0 ? top : path_open_dir_at(top, ids, e);
+	int r = dir < 0 ? dir : store_read_dir(dir, "", &all, e);
+
+	for (char **hex = all; r == 0 && hex && *hex; hex++) {
+		_cleanup_json_ struct json *doc = NULL;
+		struct kept_blob blob;
+
+		/* One that cannot be read may need any: nothing is removed then. */
+		if (**hex != '.')
+			r = read_record(dir, *hex, &doc, e);
+		if (r == 0 && doc && blob_of(doc, &blob) && strv_push(v, blob.digest) < 0)
+			r = err_nomem(e);
+	}
+	return r;
+}
+
+int layer_blobs(const struct img_store *s, char ***ret, struct err *e)
+{
+	_cleanup_strv_ char **maps = NULL, **v = NULL;
+	_cleanup_close_ int top = path_open_dir_at(s->fd, "layers", e);
+	int r = top < 0 ? top : store_read_dir(top, "", &maps, e);
+
+	for (char **m = maps; r == 0 && m && *m; m++)
+		r = add_blobs(s, *m, &v, e);
+	if (r == 0)
+		*ret = TAKE_PTR(v);
+	return r;
 }
 
 /* ---- making one -------------------------------------------------------------------------------- */
@@ -148,13 +215,17 @@ static int extract(struct img_store *s, const struct making *m, int diff, const 
 	return r;
 }
 
-static int write_record(int tmp_fd, const struct img_worker_report *report, struct err *e)
+static int write_record(int tmp_fd, const struct img_worker_report *report,
+			const struct kept_blob *blob, struct err *e)
 {
 	_cleanup_json_ struct json *o = json_new_object();
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 
-	if (!o || json_set(o, "sizeBytes", json_new_u64(report->bytes)) < 0 ||
+	if (!o ||
+	    (*blob->digest && (json_set(o, "blob", json_new_string(blob->digest)) < 0 ||
+			       json_set(o, "blobBytes", json_new_u64(blob->size_bytes)) < 0)) ||
+	    json_set(o, "sizeBytes", json_new_u64(report->bytes)) < 0 ||
 	    json_set(o, "entries", json_new_u64(report->entries)) < 0 ||
 	    json_to_text(o, false, &text, &len) < 0)
 		return err_nomem(e);
@@ -181,13 +252,18 @@ static int publish(struct img_store *s, struct making *m, const char *diff_id, s
 static int fill(struct img_store *s, struct making *m, const char *diff_id, const struct blob *from,
 		const struct img_progress *p, struct img_worker_report *ret, struct err *e)
 {
+	_cleanup_(keep_done) struct keeping keeping = {.fd = -1};
 	_cleanup_close_ int diff = -1;
+	struct kept_blob blob;
+	struct blob kept;
 	int r = make_tmp(s, m, &diff, e);
 
 	if (r == 0)
 		r = FAULT("layer-temporary", e);
 	if (r == 0)
-		r = extract(s, m, diff, from, p, diff_id ? diff_id : "import", ret, e);
+		r = keep_begin(s, from, &keeping, &kept, e);
+	if (r == 0)
+		r = extract(s, m, diff, &kept, p, diff_id ? diff_id : "import", ret, e);
 	if (r < 0)
 		return r;
 	if (!digest_is_valid(ret->diff_id))
@@ -196,7 +272,9 @@ static int fill(struct img_store *s, struct making *m, const char *diff_id, cons
 		return err_invalid(e, "its DiffID is %s: not the one that the image names",
 				   ret->diff_id);
 	r = FAULT("layer-extracted", e);
-	return r < 0 ? r : write_record(m->tmp_fd, ret, e);
+	if (r == 0)
+		r = keep_publish(&keeping, &blob, e);
+	return r < 0 ? r : write_record(m->tmp_fd, ret, &blob, e);
 }
 
 /* What the layer asks for and the directory has not: once, when it is unpacked. */

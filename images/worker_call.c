@@ -122,8 +122,8 @@ static int send_all(int out, const char *data, size_t len, struct err *e)
 	return 0;
 }
 
-static int read_some(const struct blob *from, uint64_t done, void *buf, size_t len, size_t *ret_len,
-		     struct err *e)
+int blob_read(const struct blob *from, uint64_t done, void *buf, size_t len, size_t *ret_len,
+	      struct err *e)
 {
 	ssize_t n;
 
@@ -168,7 +168,7 @@ int worker_feed(const struct blob *from, int out, const struct img_progress *p, 
 		size_t want = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
 		size_t n;
 
-		r = read_some(from, done, buf, want, &n, e);
+		r = blob_read(from, done, buf, want, &n, e);
 		if (r < 0)
 			return r;
 		if (n == 0 && !bounded)

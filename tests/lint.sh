@@ -34,6 +34,7 @@ cli/run_parts.c            driver  *         the option that picks the driver: -
 cli/oci_create.c            driver  *         the option that picks the driver: --isolation, or the name insula-oci-vm
 hypervisor/agent_stream.c   path    open      a descriptor of ours once more, by its number
 images/store_layer.c        path    renameat  publishes a layer: both names are ours, in a directory of the store that is held open
+images/store_blob.c         path    renameat  publishes a blob: both names are ours, in a directory of the store that is held open
 hypervisor/kvm_launch.c     path    open      /dev/kvm, and the operator's kernel and initramfs, handed to the VMM's process
 hypervisor/kvm_probe.c      path    open      /dev/kvm
 hypervisor/kvm_probe.c      path    openat    its cache file, looked at by descriptor before it is believed

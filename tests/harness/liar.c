@@ -145,6 +145,13 @@ static void right_range(const struct peer *p)
 	say(p, "206 Partial Content", "Content-Range: bytes 5120-10239/10240\r\n", zeros, HALF);
 }
 
+static void second_half(const struct peer *p)
+{
+	if (!strstr(p->head, "Range: bytes=5120-\r\n"))
+		say(p, "400 Bad Request", "", "", 0);
+	say(p, "206 Partial Content", "Content-Range: bytes 5120-10239/10240\r\n", zeros, HALF);
+}
+
 static void whole_again(const struct peer *p)
 {
 	if (is_first(p))
@@ -190,6 +197,16 @@ static void stall(const struct peer *p)
 	struct pollfd f = {.fd = p->fd, .events = POLLRDHUP};
 
 	put(p, "HTTP/1.1 200 OK\r\nContent-Length: 10240\r\n\r\n", 42);
+	poll(&f, 1, 60000);
+	_exit(0);
+}
+
+static void stall_half(const struct peer *p)
+{
+	struct pollfd f = {.fd = p->fd, .events = POLLRDHUP};
+
+	put(p, "HTTP/1.1 200 OK\r\nContent-Length: 10240\r\n\r\n", 42);
+	put(p, zeros, HALF);
 	poll(&f, 1, 60000);
 	_exit(0);
 }
@@ -288,6 +305,7 @@ static const struct {
 	{"otherbytes", "/blobs/", other_bytes, true},
 	{"wrongrange", "/blobs/", wrong_range, true},
 	{"rightrange", "/blobs/", right_range, true},
+	{"secondhalf", "/blobs/", second_half, true},
 	{"wholeagain", "/blobs/", whole_again, true},
 	{"norange", "/blobs/", no_range, true},
 	{"unaskedpart", "/blobs/", unasked_part, true},
@@ -295,6 +313,7 @@ static const struct {
 	{"round", "/blobs/", lead_round, true},
 	{"file", "/blobs/", lead_to_file, true},
 	{"stall", "/blobs/", stall, true},
+	{"stallhalf", "/blobs/", stall_half, true},
 	{"busyonce", "/blobs/", busy_once, true},
 	{"busylong", "/manifests/", busy_long, false},
 	{"headers", "/manifests/", headers, false},

@@ -46,6 +46,54 @@ static struct run_result pull(const struct world *w, const char *store, const ch
 				      .env = env});
 }
 
+/* ---- a broken download is taken up by the next process ------------------------------------------------ */
+
+static void part_is(const char *store, const char *size)
+{
+	assert_string_equal(
+		shell_line("cd '%s/blobs'; stat -c %%s .part-* 2>/dev/null || :", store), size);
+}
+
+static void a_download_is_taken_up(void **state)
+{
+	const struct world *w = *state;
+	char store[128];
+	struct run_result r;
+
+	snprintf(store, sizeof(store), "%s", new_store(w));
+	expect_error(pull(w, store, "stallhalf", NULL), 125, "nothing came");
+	part_is(store, "5120");
+	/* This registry has no more than the second half, for who asks for it. */
+	r = pull(w, store, "secondhalf", NULL);
+	print_message("%s", r.err);
+	assert_int_equal(r.code, 0);
+	run_result_done(&r);
+	part_is(store, "");
+	shell("cd '%s/blobs'; for f in *; do test $(sha256sum < $f | cut -c-64) = $f; done; "
+	      "test $(ls | wc -l) = 1",
+	      store);
+}
+
+static void a_damaged_beginning_is_no_harm(void **state)
+{
+	const struct world *w = *state;
+	char store[128];
+	struct run_result r;
+
+	snprintf(store, sizeof(store), "%s", new_store(w));
+	expect_error(pull(w, store, "stallhalf", NULL), 125, "nothing came");
+	shell("cd '%s/blobs'; printf x | dd of=$(echo .part-*) conv=notrunc 2>/dev/null", store);
+	r = pull(w, store, "honest", NULL);
+	print_message("%s", r.err);
+	assert_int_equal(r.code, 0);
+	run_result_done(&r);
+	part_is(store, "");
+	/* What was refused is not kept. */
+	snprintf(store, sizeof(store), "%s", new_store(w));
+	expect_error(pull(w, store, "otherbytes", NULL), 125, "digest");
+	part_is(store, "");
+}
+
 static const struct {
 	const char *repository, *words;
 } refused[] = {
@@ -185,6 +233,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lies_are_refused),
 		cmocka_unit_test(troubles_are_overcome),
+		cmocka_unit_test(a_download_is_taken_up),
+		cmocka_unit_test(a_damaged_beginning_is_no_harm),
 		cmocka_unit_test(secrets_stay_with_their_host),
 		cmocka_unit_test(a_real_registry),
 	};

@@ -16,7 +16,7 @@
  *	6		certificates: a sealed file with the PEM of all authorities to be trusted
  *
  * A request is worked on to its end before the next is read; end of file on 3 ends the process, and so does the death of its
- * parent. FETCH_BLOB: the bytes go to 5 as they come, never more than size_bytes, and the answer follows
+ * parent. FETCH_BLOB: the bytes go to 5 as they come, from from_bytes on and never more than size_bytes, and the answer follows
  * them. On a failure 5 is closed before the answer, and every later FETCH_BLOB fails. A broken download is taken up
  * where it broke; the reader sees one stream.
  *
@@ -66,6 +66,8 @@ struct fetch_request {
 	char reference[136]; /* tag, or "sha256:…" */
 	uint64_t
 		size_bytes; /* that the blob must have; FETCH_MANIFEST: UINT64_MAX when not known */
+	uint64_t
+		from_bytes; /* FETCH_BLOB: of it, so many are there already; less than size_bytes */
 };
 
 struct fetch_answer {
