@@ -173,14 +173,14 @@ static void restore_name(void)
 }
 
 /* Whoever may not exchange the link does it in the sandbox's user namespace, or cannot enter one. */
-static bool seal_in_place(void)
+static bool seal_in_place(int file)
 {
 	struct self_link link;
 	int r;
 
 	if (!self_can_exchange_link() || self_link_prepare(&link, NULL) < 0)
 		return false;
-	r = self_leave_file();
+	r = self_leave_file(file);
 	if (r == 0)
 		r = self_link_exchange(&link, NULL);
 	fd_close(link.fd);
@@ -190,8 +190,7 @@ static bool seal_in_place(void)
 int self_seal(char **argv, struct err *e)
 {
 	_cleanup_close_ int self = self_open_exe(e), copy = -EBADF;
-	_cleanup_free_ char *path = NULL, *assignment = NULL;
-	_cleanup_strv_ char **env = NULL;
+	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (self < 0)
@@ -203,16 +202,16 @@ int self_seal(char **argv, struct err *e)
 	r = read_self_link(&path, e);
 	if (r < 0)
 		return err_wrap(e, "run from a sealed copy");
-	if (str_printf(&assignment, SELF_ENV "=%s", path) < 0 || strv_copy(environ, &env) < 0 ||
-	    strv_env_set(&env, assignment) < 0)
+	/* First: by this the exchange of the link knows that it is ours to make. */
+	if (setenv(SELF_ENV, path, 1) < 0)
 		return err_nomem(e);
-	if (seal_in_place())
-		return setenv(SELF_ENV, path, 1) < 0 ? err_nomem(e) : 0;
+	if (seal_in_place(self))
+		return 0;
 	copy = seal_copy(self, e);
 	if (copy < 0)
 		return err_wrap(e, "run from a sealed copy");
 	/* By number: libc's fexecve() would fall back to /proc, which tells no better error. */
-	syscall(SYS_execveat, copy, "", argv, env, AT_EMPTY_PATH);
+	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
 	return err_sys(e, errno, "run from a sealed copy: execveat");
 }
 

@@ -20,4 +20,4 @@ int self_empty_sealed(struct err *e); /* an empty memfd, sealed: its descriptor 
 
 /* self_place.c */
 bool self_can_exchange_link(void);
-int self_leave_file(void); /* after a failure we still run, partly from the file */
+int self_leave_file(int file); /* the program's; after a failure we still run, partly from it */

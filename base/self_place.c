@@ -4,7 +4,8 @@
  *
  * What leads from a process to its program on disk is the link /proc/PID/exe and the file mappings (/proc/PID/map_files).
  * Each part of the program that the kernel mapped is copied to anonymous memory, and the copy is moved over the
- * mapping: the same bytes at the same address, so that we go on running in the copy. Then no mapping is of the file, and
+ * mapping: the same bytes at the same address, so that we go on running in the copy. What was not written to since is read
+ * from the file and not through the mapping, so that its pages do not become resident beside their copies. Then no mapping is of the file, and
  * the kernel lets us exchange the link (PR_SET_MM_MAP, which wants just that) for an empty sealed memfd. Whoever gets
  * hold of /proc/PID/exe has an empty file that nobody can write.
  *
@@ -42,6 +43,8 @@
 struct part {
 	uintptr_t start, end;
 	int prot;
+	bool written; /* it may differ from the file */
+	off_t offset;
 };
 
 struct parts {
@@ -52,14 +55,14 @@ struct parts {
 /* Made by the linker: where the file's first byte is mapped. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static int add_part(struct parts *p, uintptr_t start, uintptr_t end, int prot)
+static int add_part(struct parts *p, const struct part *part)
 {
-	if (start >= end)
+	if (part->start >= part->end)
 		return 0;
 	if (p->n == PARTS_MAX)
 		return -E2BIG;
-	p->v[p->n++] = (struct part){start, end, prot};
-	p->bytes += end - start;
+	p->v[p->n++] = *part;
+	p->bytes += part->end - part->start;
 	return 0;
 }
 
@@ -70,9 +73,35 @@ static int prot_of(const ElfW(Phdr) * ph)
 }
 
 /* A mapping each. libc made the beginning of the data read-only when it had relocated it. */
+static int add_segment(struct parts *p, const ElfW(Phdr) * ph, const ElfW(Phdr) * relro,
+		       uintptr_t bias)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = bias + ph->p_vaddr, end = start + ph->p_filesz, middle;
+	struct part part = {.written = ph->p_flags & PF_W};
+	int r;
+
+	middle = start &= ~(page - 1);
+	end = (end + page - 1) & ~(page - 1);
+	part.offset = (off_t)(ph->p_offset & ~(uint64_t)(page - 1));
+	if (relro && ph->p_vaddr <= relro->p_vaddr && relro->p_vaddr < ph->p_vaddr + ph->p_memsz)
+		middle = (bias + relro->p_vaddr + relro->p_memsz) & ~(page - 1);
+	part.start = start;
+	part.end = middle < end ? middle : end;
+	part.prot = PROT_READ;
+	r = add_part(p, &part);
+	if (r < 0)
+		return r;
+	part.offset += (off_t)(middle - start);
+	part.start = middle;
+	part.end = end;
+	part.prot = prot_of(ph);
+	return add_part(p, &part);
+}
+
 static int find_parts(struct parts *p)
 {
-	const uintptr_t base = (uintptr_t)&__ehdr_start, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t base = (uintptr_t)&__ehdr_start;
 	const ElfW(Phdr) *ph = (const ElfW(Phdr) *)(base + __ehdr_start.e_phoff), *relro = NULL;
 	uintptr_t bias = base;
 	int r = 0;
@@ -83,66 +112,122 @@ static int find_parts(struct parts *p)
 		if (ph[i].p_type == PT_GNU_RELRO)
 			relro = &ph[i];
 	}
-	for (size_t i = 0; i < __ehdr_start.e_phnum && r == 0; i++) {
-		uintptr_t start = bias + ph[i].p_vaddr, end = start + ph[i].p_filesz, middle;
-
-		if (ph[i].p_type != PT_LOAD || ph[i].p_filesz == 0)
-			continue;
-		middle = start &= ~(page - 1);
-		end = (end + page - 1) & ~(page - 1);
-		if (relro && ph[i].p_vaddr <= relro->p_vaddr &&
-		    relro->p_vaddr < ph[i].p_vaddr + ph[i].p_memsz)
-			middle = (bias + relro->p_vaddr + relro->p_memsz) & ~(page - 1);
-		r = add_part(p, start, middle < end ? middle : end, PROT_READ);
-		if (r == 0)
-			r = add_part(p, middle, end, prot_of(&ph[i]));
-	}
+	for (size_t i = 0; i < __ehdr_start.e_phnum && r == 0; i++)
+		if (ph[i].p_type == PT_LOAD && ph[i].p_filesz > 0)
+			r = add_segment(p, &ph[i], relro, bias);
 	return r < 0 ? r : p->n > 0 ? 0 : -ENOEXEC;
 }
 
-/* Anonymous memory for all of them. One huge page costs a quarter of the single pages' time. */
-static char *new_memory(size_t bytes, char **ret_region)
-{
-	char *region = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *memory;
+/* ---- copies of them ----------------------------------------------------------------------------------- */
 
-	if (region == MAP_FAILED)
-		return NULL;
-	memory = (char *)(((uintptr_t)region + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+struct copies {
+	char *region, *memory;
+	size_t region_bytes;
+};
+
+static void copies_done(struct copies *c)
+{
+	if (c->region)
+		(void)!munmap(c->region, c->region_bytes);
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Anonymous memory has no file to remove from, and of a private mapping nothing is removed either: it is only a question. */
+static bool is_of_file(const struct part *part)
+{
+	return madvise((void *)part->start, part->end - part->start, MADV_REMOVE) < 0 &&
+	       errno == EACCES;
+}
+
+/* Pages of the file that we have used so far leave our memory, and what is needed comes again: or our peak would be two programs.
+ * Never pages of a copy, in who left the file before and could not exchange the link: they would be lost. */
+static void forget_file_pages(const struct parts *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->v[i].written && is_of_file(&p->v[i]))
+			(void)!madvise((void *)p->v[i].start, p->v[i].end - p->v[i].start,
+				       MADV_DONTNEED);
+}
+
+/* Anonymous memory for all of them. One huge page costs a quarter of the single pages' time; what is left over of it is given
+ * back at once. */
+static int copies_init(struct copies *c, const struct parts *p)
+{
+	const size_t room = max_size(p->bytes, HUGE_PAGE);
+	char *end;
+
+	c->region_bytes = room + HUGE_PAGE;
+	c->region = mmap(NULL, c->region_bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (c->region == MAP_FAILED) {
+		c->region = NULL;
+		return -errno;
+	}
+	c->memory = (char *)(((uintptr_t)c->region + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
 	/* Best effort: without, pages come one by one as they are written. All of it, or a part would lie in two mappings, which
 	 * mremap(2) moves at once only since Linux 6.17. */
-	(void)!madvise(memory, bytes > HUGE_PAGE ? bytes : HUGE_PAGE, MADV_HUGEPAGE);
-	(void)!madvise(memory, bytes, MADV_POPULATE_WRITE);
-	*ret_region = region;
-	return memory;
+	(void)!madvise(c->memory, room, MADV_HUGEPAGE);
+	forget_file_pages(p);
+	(void)!madvise(c->memory, p->bytes, MADV_POPULATE_WRITE);
+	end = c->memory + p->bytes;
+	if (munmap(end, (size_t)(c->region + c->region_bytes - end)) == 0)
+		c->region_bytes = (size_t)(end - c->region);
+	return 0;
+}
+
+static int copy_part(int file, const struct part *part, char *to)
+{
+	const size_t bytes = part->end - part->start;
+
+	if (part->written) {
+		memcpy(to, (const void *)part->start, bytes);
+		return 0;
+	}
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = pread(file, to + done, bytes - done, part->offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
 }
 
 /* The last part is our data. Nothing is written there between copy and move: libc's errno is in the thread's memory. */
-int self_leave_file(void)
+static int move_part(int file, const struct part *part, char *to)
 {
-	struct parts p = {.n = 0};
-	char *region = NULL, *to;
-	int r = find_parts(&p);
+	const size_t bytes = part->end - part->start;
+	int r = copy_part(file, part, to);
 
 	if (r < 0)
 		return r;
-	to = new_memory(p.bytes, &region);
-	if (!to)
+	if (part->prot != (PROT_READ | PROT_WRITE) && mprotect(to, bytes, part->prot) < 0)
 		return -errno;
-	for (size_t i = 0; i < p.n && r == 0; i++) {
-		const struct part *part = &p.v[i];
-		size_t bytes = part->end - part->start;
+	if (mremap(to, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, part->start) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
 
-		memcpy(to, (const void *)part->start, bytes);
-		if ((part->prot != (PROT_READ | PROT_WRITE) &&
-		     mprotect(to, bytes, part->prot) < 0) ||
-		    mremap(to, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, part->start) ==
-			    MAP_FAILED)
-			r = -errno;
-		to += bytes;
+int self_leave_file(int file)
+{
+	_cleanup_(copies_done) struct copies copies = {.region = NULL};
+	struct parts p = {.n = 0};
+	int r = find_parts(&p);
+	char *to;
+
+	if (r == 0)
+		r = copies_init(&copies, &p);
+	to = copies.memory;
+	for (size_t i = 0; i < p.n && r == 0; i++) {
+		r = move_part(file, &p.v[i], to);
+		to += p.v[i].end - p.v[i].start;
 	}
-	(void)!munmap(region, p.bytes + HUGE_PAGE);
 	return r;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Making a group, and opening one.
  *
- * In each hierarchy the parent is opened by its path and the leaf is made in it: two system calls
- * where the parent exists and, in v2, hands down what we want. Only otherwise the path is walked
+ * In a v1 hierarchy without cpuset the group is made by its path; in the others the parent is opened and the leaf is made in
+ * it, where the parent exists and, in v2, hands down what we want. Only otherwise the path is walked
  * from the top: missing parents are made, v2 controllers enabled level by level, v1 cpuset parents
  * given CPUs and memory nodes (a group without them takes no process).
  *
@@ -278,12 +278,17 @@ static int walk(const struct making *m, const char *rel, size_t parent_len, stru
 	}
 }
 
+static bool asks_nothing_of_parent(const struct cg_hier *hier)
+{
+	return !hier->v2 && !(hier->controllers & CG_BIT(CG_CTL_CPUSET));
+}
+
 static bool parent_is_ready(const struct making *m, int fd)
 {
 	char buf[CG_FILE_MAX];
 
 	if (!m->hier->v2)
-		return !(m->hier->controllers & CG_BIT(CG_CTL_CPUSET)) ||
+		return asks_nothing_of_parent(m->hier) ||
 		       (cg_file_read(fd, "cpuset.cpus", buf, sizeof(buf), NULL) == 0 && buf[0] &&
 			cg_file_read(fd, "cpuset.mems", buf, sizeof(buf), NULL) == 0 && buf[0]);
 	return cg_file_read(fd, "cgroup.subtree_control", buf, sizeof(buf), NULL) == 0 &&
@@ -294,14 +299,22 @@ static int make_dir(const struct making *m, struct err *e)
 {
 	const char *rel = cg_path_below(m->hier, m->path), *slash = strrchr(rel, '/');
 	size_t parent_len = slash ? (size_t)(slash - rel) : 0;
-	_cleanup_free_ char *parent_path = strndup(rel, parent_len);
+	_cleanup_free_ char *parent_path = NULL;
 	_cleanup_close_ int parent = -1;
+	int r;
 
-	if (!parent_path)
-		return err_nomem(e);
 	if (!*rel)
 		return err_invalid(e, "cgroup path '%s' is the root group of '%s'", m->path,
 				   m->hier->mount_point);
+	if (asks_nothing_of_parent(m->hier)) {
+		r = make_leaf(m, m->hier->root_fd, rel, e);
+		if (r != -ENOENT)
+			return r;
+		err_clear(e);
+	}
+	parent_path = strndup(rel, parent_len);
+	if (!parent_path)
+		return err_nomem(e);
 	parent = cg_dir_open_at(m->hier->root_fd, parent_path, NULL);
 	if (parent < 0 || !parent_is_ready(m, parent)) {
 		fd_close(parent);

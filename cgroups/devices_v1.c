@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 #define ENTRIES_MAX 1024 /* each costs the kernel an allocation and the check of each open a step */
@@ -206,10 +207,28 @@ int cg_devices_plan(const struct cg_device_rule *rules, size_t n, struct cg_devi
 
 /* ---- the kernel's files ---------------------------------------------------------------------------- */
 
-static int write_rule(const struct cg_dir *d, bool allow, const char *rule, struct err *e)
-{
-	int r = cg_file_write(d->fd, allow ? "devices.allow" : "devices.deny", rule, e);
+/* The files that rules are written to, each opened once. */
+struct rule_files {
+	const struct cg_dir *dir;
+	int fds[2]; /* by `allow` */
+};
 
+static void rule_files_done(struct rule_files *f)
+{
+	fd_close(f->fds[false]);
+	fd_close(f->fds[true]);
+}
+
+static int write_rule(struct rule_files *f, bool allow, const char *rule, struct err *e)
+{
+	const char *file = allow ? "devices.allow" : "devices.deny";
+	int r;
+
+	if (f->fds[allow] < 0)
+		f->fds[allow] = cg_file_open_write(f->dir->fd, file, rule, e);
+	if (f->fds[allow] < 0)
+		return f->fds[allow];
+	r = cg_file_put(f->fds[allow], file, rule, e);
 	if (r == -EPERM && allow)
 		err_hint(e, "the parent cgroup does not have this device itself");
 	if (r == -EINVAL)
@@ -229,7 +248,7 @@ static bool listed(const char *list, const char *entry)
 
 /* Where the group denies by default already (an update), only the differences are written: nothing
  * that stays allowed is ever denied in between, and sub-groups are no obstacle. */
-static int write_differences(const struct cg_dir *d, const struct cg_device_plan *p, char *list,
+static int write_differences(struct rule_files *files, const struct cg_device_plan *p, char *list,
 			     struct err *e)
 {
 	struct strbuf wanted = {0};
@@ -245,7 +264,7 @@ static int write_differences(const struct cg_dir *d, const struct cg_device_plan
 		return err_nomem(e);
 	for (size_t i = 0; r == 0 && i < p->n; i++)
 		if (!listed(list, entry_text(&p->entries[i], text)))
-			r = write_rule(d, true, text, e);
+			r = write_rule(files, true, text, e);
 	for (char *line = strtok_r(list, "\n", &save); r == 0 && line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		struct cg_device_entry old = {0};
@@ -268,11 +287,11 @@ static int write_differences(const struct cg_dir *d, const struct cg_device_plan
 
 				surplus.access = bit;
 				if (!(old.access & bit) && strchr(access, *a))
-					r = write_rule(d, false, entry_text(&surplus, text), e);
+					r = write_rule(files, false, entry_text(&surplus, text), e);
 			}
 		}
 		if (!kept && r == 0)
-			r = write_rule(d, false, line, e);
+			r = write_rule(files, false, line, e);
 	}
 	return r;
 }
@@ -280,6 +299,7 @@ static int write_differences(const struct cg_dir *d, const struct cg_device_plan
 int cg_devices_v1_set(const struct cg_dir *d, const struct cg_limits *l, struct err *e)
 {
 	_cleanup_(cg_devices_plan_done) struct cg_device_plan p = {0};
+	_cleanup_(rule_files_done) struct rule_files files = {.dir = d, .fds = {-1, -1}};
 	_cleanup_free_ char *list = NULL;
 	char text[RULE_TEXT];
 	int r = cg_devices_plan(l->devices, l->n_devices, &p, e);
@@ -289,9 +309,9 @@ int cg_devices_v1_set(const struct cg_dir *d, const struct cg_limits *l, struct 
 	if (r < 0)
 		return r;
 	if (!p.default_allow && !str_has_prefix(list, "a "))
-		return write_differences(d, &p, list, e);
-	r = write_rule(d, p.default_allow, "a", e);
+		return write_differences(&files, &p, list, e);
+	r = write_rule(&files, p.default_allow, "a", e);
 	for (size_t i = 0; r == 0 && i < p.n; i++)
-		r = write_rule(d, !p.default_allow, entry_text(&p.entries[i], text), e);
+		r = write_rule(&files, !p.default_allow, entry_text(&p.entries[i], text), e);
 	return r;
 }

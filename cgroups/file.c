@@ -18,14 +18,18 @@
 
 #define CG_PROCS_MAX (8u << 20) /* pid_max is 2^22; a list of them stays below this in practice */
 
-int cg_file_write(int dirfd, const char *file, const char *value, struct err *e)
+int cg_file_open_write(int dirfd, const char *file, const char *value, struct err *e)
 {
-	_cleanup_close_ int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? err_sys(e, errno, "open '%s' to write '%s'", file, value) : fd;
+}
+
+int cg_file_put(int fd, const char *file, const char *value, struct err *e)
+{
 	size_t len = strlen(value);
 	ssize_t n;
 
-	if (fd < 0)
-		return err_sys(e, errno, "open '%s' to write '%s'", file, value);
 	/* Interruption before anything was done; a kernel file takes a value whole or not at all. */
 	do
 		n = write(fd, value, len);
@@ -35,6 +39,13 @@ int cg_file_write(int dirfd, const char *file, const char *value, struct err *e)
 	if ((size_t)n != len)
 		return err_sys(e, EIO, "write '%s' to '%s': only %zd bytes taken", value, file, n);
 	return 0;
+}
+
+int cg_file_write(int dirfd, const char *file, const char *value, struct err *e)
+{
+	_cleanup_close_ int fd = cg_file_open_write(dirfd, file, value, e);
+
+	return fd < 0 ? fd : cg_file_put(fd, file, value, e);
 }
 
 int cg_file_write_i64(int dirfd, const char *file, int64_t value, struct err *e)

@@ -125,6 +125,9 @@ bool cg_is_denied(int r); /* EACCES, EPERM, EROFS: not ours to change */
 /* file.c: kernel files, by descriptor of their directory. */
 #define CG_FILE_MAX 8192
 int cg_file_write(int dirfd, const char *file, const char *value, struct err *e);
+/* The two halves of it, for a file that takes several values: `value` of the open is for its error alone. */
+int cg_file_open_write(int dirfd, const char *file, const char *value, struct err *e);
+int cg_file_put(int fd, const char *file, const char *value, struct err *e);
 int cg_file_write_i64(int dirfd, const char *file, int64_t value, struct err *e);
 /* Into buf, trailing newline cut. -ENOENT and so on without a text if e is NULL. */
 int cg_file_read(int dirfd, const char *file, char *buf, size_t size, struct err *e);

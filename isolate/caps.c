@@ -145,17 +145,24 @@ static uint64_t wanted(const struct iso_caps *caps, enum iso_cap_set set)
 	return caps->present ? caps->set[set] : 0;
 }
 
-uint64_t iso_caps_held(void)
+/* Of `which`: a call for each. */
+static uint64_t held_of(uint64_t which)
 {
 	struct cap_state s;
-	uint64_t bounding = 0;
+	uint64_t held = 0;
 
 	if (state_get(&s) < 0)
 		return 0;
-	for (int cap = 0; cap <= iso_cap_last(); cap++)
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
-			bounding |= UINT64_C(1) << cap;
-	return s.permitted & bounding;
+	which &= s.permitted;
+	for (int cap = 0; which >> cap; cap++)
+		if ((which & UINT64_C(1) << cap) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+			held |= UINT64_C(1) << cap;
+	return held;
+}
+
+uint64_t iso_caps_held(void)
+{
+	return held_of((UINT64_C(2) << iso_cap_last()) - 1);
 }
 
 uint64_t iso_caps_ungrantable(const struct iso_caps *caps, bool in_userns)
@@ -167,7 +174,7 @@ uint64_t iso_caps_ungrantable(const struct iso_caps *caps, bool in_userns)
 	for (int i = 0; i < ISO_CAP_SET_COUNT && !in_userns; i++)
 		lacking |= caps->set[i];
 	if (!in_userns)
-		lacking &= ~iso_caps_held();
+		lacking &= ~held_of(lacking);
 	return lacking | (caps->set[ISO_CAP_AMBIENT] &
 			  ~(caps->set[ISO_CAP_PERMITTED] & caps->set[ISO_CAP_INHERITABLE]));
 }
@@ -180,10 +187,13 @@ int caps_drop_bounding(const struct iso_caps *caps, struct err *e)
 	for (int cap = 0; cap <= last; cap++) {
 		if (keep & UINT64_C(1) << cap)
 			continue;
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 0)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return err_sys(e, errno, "drop %s from the bounding set",
+		/* Who may drop none need not where there is none. */
+		int failure = errno;
+
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
+			return err_sys(e, failure, "drop %s from the bounding set",
 				       iso_cap_name(cap) ?: "a capability");
 	}
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)

@@ -110,6 +110,12 @@ static int sealed_main(char **argv, bool user)
 		printf("failed: %s (%s)\n", e.text, e.hint);
 		return 0;
 	}
+	/* Root has no link to the program from the first call on. */
+	if (!user && (readlink("/proc/self/exe", link, sizeof(link) - 1) < 0 ||
+		      !str_has_prefix(link, "/memfd:")))
+		return 8;
+	if (user && self_seal(argv, &e) < 0) /* again, with a link that he may not exchange */
+		return 9;
 	if (user && exchange_in_user_namespace(&e) < 0) {
 		printf("failed: %s (%s)\n", e.text, e.hint);
 		return 0;
