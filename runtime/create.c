@@ -273,8 +273,13 @@ static int step_pid_file(struct creation *c, struct err *e)
  * commit. */
 static int step_commit(struct creation *c, struct err *e)
 {
-	sandbox_unlock(c->s);
-	return c->s->driver->commit(c->s, e);
+	struct sandbox *s = c->s;
+	int r;
+
+	sandbox_unlock(s);
+	/* Nor may it have the lock that a start of ours takes, if we are killed in that. */
+	r = state_dir_reopen(&s->dir, e);
+	return r < 0 ? r : s->driver->commit(s, e);
 }
 
 /* The names are the fault points of test builds; each lies behind its step. */
@@ -334,7 +339,9 @@ int rt_create(struct rt_ctx *ctx, struct rt_create_request *r, struct sandbox **
 		*ret = c.s;
 		return 0;
 	}
-	sandbox_explain_oom(c.s, e);
+	/* Before we made it, a group of that name is another's, and so is what happened in it. */
+	if (c.s->cgroup)
+		sandbox_explain_oom(c.s, e);
 	lock_for_undo(&c, e);
 	undo_run(&c.s->undo);
 	rt_close(c.s);

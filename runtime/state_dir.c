@@ -125,6 +125,17 @@ void state_dir_unlock(struct state_dir *d)
 	d->locked = false;
 }
 
+int state_dir_reopen(struct state_dir *d, struct err *e)
+{
+	int fd = path_open_dir_at(d->fd, ".", e);
+
+	if (fd < 0)
+		return err_wrap(e, "state of '%s'", d->id);
+	fd_close(d->fd);
+	d->fd = fd;
+	return 0;
+}
+
 /* Open and perhaps lock. -ESTALE: it was removed while we waited for its lock. */
 static int open_entry(struct state_dir *d, bool lock, struct err *e)
 {

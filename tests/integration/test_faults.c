@@ -263,6 +263,22 @@ static void step_is_killed(void **state)
 	snapshot_compare(&before, &after);
 }
 
+/* Of `run`, the creator is also the one that starts: it dies with the lock in its hand, and its host process, which waits at the gate
+ * for ever, must not have a copy of that. */
+static void run_is_killed_at_its_start(void **state)
+{
+	struct snapshot before = snapshot_take(world), after;
+
+	(void)state;
+	expect_result(faulty("start:kill", ARGV("run", "--bundle", a_bundle(), world->id)),
+		      128 + SIGKILL, "", NULL);
+	expect_status(world, world->id, "created");
+	expect_result(run_oci(world, ARGV("start", world->id)), 0, "", NULL);
+	force_delete();
+	after = snapshot_take(world);
+	snapshot_compare(&before, &after);
+}
+
 /* ---- all of them ------------------------------------------------------------------------------ */
 
 static void skipped(void **state)
@@ -273,14 +289,18 @@ static void skipped(void **state)
 
 static int run_points(const char *missing)
 {
-	struct CMUnitTest tests[1 + 2 * N_POINTS];
-	static char names[1 + 2 * N_POINTS][96];
+	struct CMUnitTest tests[2 + 2 * N_POINTS];
+	static char names[2 + 2 * N_POINTS][96];
 	size_t n = 0;
 
-	if (!is_vm)
+	if (!is_vm) {
 		tests[n++] = (struct CMUnitTest){"every fault point has a row",
 						 missing ? skipped : every_point_has_a_row, NULL,
 						 NULL, (void *)missing};
+		tests[n++] = (struct CMUnitTest){"run is killed at its start",
+						 missing ? skipped : run_is_killed_at_its_start,
+						 NULL, NULL, (void *)missing};
+	}
 	for (size_t i = 0; i < 2 * N_POINTS; i++) {
 		const struct point *p = &points[i / 2];
 		bool kills = i % 2;

@@ -81,6 +81,9 @@ int state_dir_open(const char *root, const char *id, bool lock, struct state_dir
 		   struct err *e);
 int state_dir_lock(struct state_dir *d, struct err *e);
 void state_dir_unlock(struct state_dir *d);
+/* Unlocked: from now on a lock is ours alone. One that was taken through a descriptor of which a child has a copy lasts until the
+ * child has closed that, too, even when we are killed. */
+int state_dir_reopen(struct state_dir *d, struct err *e);
 /* Remove it all. The lock must be held. */
 int state_dir_remove(struct state_dir *d, struct err *e);
 
