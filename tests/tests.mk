@@ -12,6 +12,8 @@ INTEGRATION_SRCS := $(wildcard tests/integration/test_*.c)
 INTEGRATION_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(INTEGRATION_SRCS))
 HARNESS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
 HELPER_BINS := $(patsubst tests/helpers/%.c,$(BUILD)/tests/helpers/%,$(wildcard tests/helpers/*.c))
+STRESS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/stress/*.c))
+STRESS_BIN := $(BUILD)/tests/stress/lifecycles
 BENCH_BINS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 BENCH_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/common/*.c))
 
@@ -29,6 +31,12 @@ $(INTEGRATION_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HARNESS_OBJS) $(
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(HARNESS_OBJS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(TEST_LIBS)
+
+$(STRESS_BIN): $(STRESS_OBJS) $(HARNESS_OBJS) $(LINK_ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(STRESS_OBJS) $(HARNESS_OBJS) \
+		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(TEST_LIBS)
 
 # Small static programs that run inside sandboxes, and the floor of the benchmark.
 $(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(wildcard tests/helpers/*.h) $(BUILD)/flags
@@ -81,6 +89,14 @@ ENGINES := $(wildcard tests/engines/[a-z]*)
 test-engines: all guest
 	$(Q)tests/deps.sh engines
 	$(Q)BUILD='$(abspath $(BUILD))' tests/run.sh $(filter-out %.sh,$(ENGINES))
+
+## make stress        STRESS_SECONDS=120 SEED=N  random lifecycles by 8 clients, with processes of ours killed
+.PHONY: stress
+STRESS_SECONDS ?= 120
+export STRESS_SECONDS
+stress: all $(HELPER_BINS) $(STRESS_BIN)
+	$(Q)tests/deps.sh build run test
+	$(Q)$(STRESS_BIN)
 
 ## make asan          the unit and container tests under AddressSanitizer and UBSan
 .PHONY: asan

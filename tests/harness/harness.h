@@ -141,6 +141,8 @@ struct snapshot {
 };
 /* Begin to note the ids that appear in the state root, which must exist. */
 struct ids *ids_watch(const char *state_root);
+/* Take up what appeared until now, where much does: the kernel keeps 16384 notices. snapshot_take() does it, too. */
+void ids_note(struct ids *ids);
 void ids_free(struct ids *ids);
 struct snapshot snapshot_take(const struct world *w);
 /* Fails the test and shows the difference. Frees both. */

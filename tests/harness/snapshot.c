@@ -72,7 +72,7 @@ static bool ids_have(const struct ids *ids, const char *name)
 	return false;
 }
 
-static void ids_update(struct ids *ids)
+void ids_note(struct ids *ids)
 {
 	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t n;
@@ -166,7 +166,7 @@ static void add_cgroups(struct lines *l, const struct world *w)
 	char *paths[] = {(char *)"/sys/fs/cgroup", NULL};
 	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOSTAT | FTS_NOCHDIR, NULL);
 
-	ids_update(w->ids);
+	ids_note(w->ids);
 	for (FTSENT *entry; fts && (entry = fts_read(fts));)
 		if (entry->fts_info == FTS_D && ids_have(w->ids, entry->fts_name))
 			add(l, "cgroup", entry->fts_path);
