@@ -14,6 +14,7 @@
 #include "child.h"
 #include "console_ring.h"
 #include "hypervisor/vm.h"
+#include "vsock_host.h"
 
 struct vm_engine;
 
@@ -27,9 +28,10 @@ struct vm {
 	int console_fd;        /* our end of the guest's serial console */
 	struct vm_child files; /* the file server; pid 0 if nothing is shared */
 	struct console_ring console;
-	bool is_system;   /* the console is the caller's to read */
-	bool powered_off; /* set by the engine when it ended so */
-	void *priv;       /* the engine's */
+	bool is_system;         /* the console is the caller's to read */
+	bool powered_off;       /* set by the engine when it ended so */
+	struct vm_socket vsock; /* what the host's programs connect to */
+	void *priv;             /* the engine's */
 };
 
 struct vm_engine {
@@ -61,8 +63,10 @@ struct vm_engine {
 	int (*resume)(struct vm *vm, struct err *e);
 	void (*kill)(struct vm *vm); /* wait for it, free priv; idempotent */
 	const char *(*describe)(const struct vm *vm);
-	/* Of a guest that is a whole system; NULL where the engine refuses those. */
+	/* NULL where the engine has none. */
 	int (*power_button)(struct vm *vm, struct err *e);
+	int (*balloon)(struct vm *vm, uint64_t bytes, struct err *e);
+	int (*stats)(struct vm *vm, struct vm_stats *ret, struct err *e);
 };
 
 extern const struct vm_engine vm_engine_qemu, vm_engine_kvm;

@@ -36,6 +36,8 @@ struct kvm {
 	struct vm_child child;
 	struct kvm_launch parts; /* of a system, for its next start */
 	bool restarts;
+	int broker_fd;    /* where it asks for the guest's connections; -1: no vsock */
+	char *vsock_path; /* of those */
 	int control_fd;
 	bool paused;
 	bool ended;
@@ -169,6 +171,9 @@ static void kvm_kill(struct vm *vm)
 		return;
 	drop_process(vm, k);
 	kvm_launch_done(&k->parts);
+	vm_unwatch(vm, k->broker_fd);
+	fd_close(k->broker_fd);
+	free(k->vsock_path);
 	free(k);
 	vm->priv = NULL;
 }
@@ -200,15 +205,21 @@ static int kvm_start(struct vm *vm, const struct vm_config *c, int share_fd, int
 
 	if (!k)
 		return err_nomem(e);
-	k->control_fd = -EBADF;
-	r = kvm_launch_prepare(c, share_fd, agent_end, console_end, &k->parts, e);
+	k->control_fd = k->broker_fd = -EBADF;
+	r = kvm_launch_prepare(c, vm->vsock.fd, share_fd, agent_end, console_end, &k->parts,
+			       &k->broker_fd, e);
 	if (r < 0) {
 		free(k);
 		return r;
 	}
 	vm->priv = k;
 	k->restarts = c->system != NULL;
-	r = start_process(vm, k, e);
+	if (c->vsock) {
+		k->vsock_path = strdup(c->vsock->path);
+		r = k->vsock_path ? vm_watch(vm, k->broker_fd, e) : err_nomem(e);
+	}
+	if (r == 0)
+		r = start_process(vm, k, e);
 	if (r < 0)
 		kvm_kill(vm);
 	else if (!k->restarts)
@@ -236,18 +247,20 @@ static void listen_control(struct vm *vm, struct kvm *k)
 	vm_unwatch(vm, k->control_fd);
 }
 
-static int order(struct kvm *k, enum wire_type type, struct err *e)
+/* ret: its answer; may be NULL. */
+static int order(struct kvm *k, enum wire_type type, uint64_t value, struct wire_message *ret,
+		 struct err *e)
 {
-	struct wire_message m = {.version = WIRE_VERSION, .type = type};
+	struct wire_message m = {.version = WIRE_VERSION, .type = type, .value = {value}};
 	int r = wire_send(k->control_fd, &m, sizeof(m), e);
 
-	return r < 0 ? r : wait_answer(k, WIRE_DONE, COMMAND_TIMEOUT_MSEC, &m, e);
+	return r < 0 ? r : wait_answer(k, WIRE_DONE, COMMAND_TIMEOUT_MSEC, ret ? ret : &m, e);
 }
 
 static int kvm_pause(struct vm *vm, struct err *e)
 {
 	struct kvm *k = vm->priv;
-	int r = k->paused ? 0 : order(k, WIRE_PAUSE, e);
+	int r = k->paused ? 0 : order(k, WIRE_PAUSE, 0, NULL, e);
 
 	if (r == 0)
 		k->paused = true;
@@ -257,7 +270,7 @@ static int kvm_pause(struct vm *vm, struct err *e)
 static int kvm_resume(struct vm *vm, struct err *e)
 {
 	struct kvm *k = vm->priv;
-	int r = k->paused ? order(k, WIRE_RESUME, e) : 0;
+	int r = k->paused ? order(k, WIRE_RESUME, 0, NULL, e) : 0;
 
 	if (r == 0)
 		k->paused = false;
@@ -316,6 +329,10 @@ static int kvm_handle(struct vm *vm, char **ret_why)
 		vm_unwatch(vm, k->child.stderr_fd);
 	dead = vm_child_check(&k->child); /* before we listen: its last words are in the socket */
 	listen_control(vm, k);
+	if (k->broker_fd >= 0 && !vsock_broker_serve(k->broker_fd, k->vsock_path)) {
+		vm_unwatch(vm, k->broker_fd);
+		k->broker_fd = fd_close(k->broker_fd);
+	}
 	if (k->ended)
 		return finish(vm, k, ret_why);
 	if (!dead)
@@ -337,6 +354,30 @@ static bool kvm_is_ending(struct vm *vm)
 	return true;
 }
 
+static int kvm_balloon(struct vm *vm, uint64_t bytes, struct err *e)
+{
+	return order(vm->priv, WIRE_BALLOON, bytes, NULL, e);
+}
+
+static int kvm_stats(struct vm *vm, struct vm_stats *ret, struct err *e)
+{
+	struct wire_message m;
+	int r = order(vm->priv, WIRE_STATS, 0, &m, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct vm_stats){
+		.exits = m.value[WIRE_STAT_EXITS],
+		.port_accesses = m.value[WIRE_STAT_PORTS],
+		.mmio_accesses = m.value[WIRE_STAT_MMIO],
+		.balloon_bytes = m.value[WIRE_STAT_BALLOON],
+		.guest_answers = m.value[WIRE_STAT_ANSWERS],
+		.guest_known = (uint32_t)m.value[WIRE_STAT_KNOWN],
+	};
+	memcpy(ret->guest, m.value + WIRE_STAT_GUEST, sizeof(ret->guest));
+	return 0;
+}
+
 static const char *kvm_describe(const struct vm *vm)
 {
 	(void)vm;
@@ -353,5 +394,7 @@ const struct vm_engine vm_engine_kvm = {
 	.pause = kvm_pause,
 	.resume = kvm_resume,
 	.kill = kvm_kill,
+	.balloon = kvm_balloon,
+	.stats = kvm_stats,
 	.describe = kvm_describe,
 };

@@ -53,6 +53,9 @@ static int qemu_check(const struct vm_config *c, struct err *e)
 	}
 	if (c->n_disks && !c->system)
 		return err_unsupported(e, "disks: not with the engine qemu yet");
+	if (c->vsock)
+		return err_unsupported(e, "vsock: not with the engine qemu, which needs the "
+					  "host's vhost-vsock for it");
 	if (c->system && qemu_system_check(c, e) < 0)
 		return e ? -e->errnum : -EINVAL;
 	if (c->vcpus < 1 || c->vcpus > max)

@@ -123,7 +123,9 @@ static int make_config(const struct vm_config *c, bool share, struct wire_config
 		.memory_bytes = c->memory_bytes,
 		.vcpus = c->vcpus,
 		.has = (c->system ? WIRE_STARTS_PAUSED : WIRE_HAS_AGENT) |
-		       (share ? WIRE_HAS_SHARE : 0) | (c->net_tap_fd >= 0 ? WIRE_HAS_TAP : 0),
+		       (share ? WIRE_HAS_SHARE : 0) | (c->net_tap_fd >= 0 ? WIRE_HAS_TAP : 0) |
+		       (c->vsock ? WIRE_HAS_VSOCK : 0),
+		.vsock_cid = c->vsock ? c->vsock->guest_cid : 0,
 		.n_disks = c->n_disks,
 	};
 	int r;
@@ -186,9 +188,23 @@ static int hold_disks(struct kvm_launch *l, const struct vm_config *c, struct er
 	return r;
 }
 
-int kvm_launch_prepare(const struct vm_config *c, int share_fd, int agent_end, int console_end,
-		       struct kvm_launch *ret, struct err *e)
+static int hold_vsock(struct kvm_launch *l, int listen_fd, int *ret_broker, struct err *e)
 {
+	int pair[2];
+
+	if (listen_fd < 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
+	*ret_broker = pair[0];
+	l->fd[KVM_PROCESS_FD_VSOCK_BROKER] = pair[1];
+	return hold(l, KVM_PROCESS_FD_VSOCK, listen_fd, e);
+}
+
+int kvm_launch_prepare(const struct vm_config *c, int vsock_fd, int share_fd, int agent_end,
+		       int console_end, struct kvm_launch *ret, int *ret_broker, struct err *e)
+{
+	_cleanup_close_ int broker = -EBADF;
 	struct kvm_launch l = {0};
 	int r;
 
@@ -204,10 +220,11 @@ int kvm_launch_prepare(const struct vm_config *c, int share_fd, int agent_end, i
 	    (!c->system && (r = hold(&l, KVM_PROCESS_FD_AGENT, agent_end, e)) < 0) ||
 	    (r = hold(&l, KVM_PROCESS_FD_SHARE, share_fd, e)) < 0 ||
 	    (r = hold(&l, KVM_PROCESS_FD_TAP, c->net_tap_fd, e)) < 0 ||
-	    (r = hold_disks(&l, c, e)) < 0) {
+	    (r = hold_disks(&l, c, e)) < 0 || (r = hold_vsock(&l, vsock_fd, &broker, e)) < 0) {
 		kvm_launch_done(&l);
 		return r;
 	}
+	*ret_broker = TAKE_FD(broker);
 	*ret = l;
 	return 0;
 }

@@ -21,9 +21,10 @@ struct kvm_launch {
 /* The program, or ERR_NOT_FOUND with the way out. Caller frees. */
 int kvm_launch_find(const struct vm_config *c, char **ret, struct err *e);
 
-/* Open all and make the configuration. share_fd -1: none. What is given stays the caller's. */
-int kvm_launch_prepare(const struct vm_config *c, int share_fd, int agent_end, int console_end,
-		       struct kvm_launch *ret, struct err *e);
+/* Open all and make the configuration. vsock_fd and share_fd -1: none. What is given stays the caller's. *ret_broker: our end
+ * of the broker's socket, with a vsock. */
+int kvm_launch_prepare(const struct vm_config *c, int vsock_fd, int share_fd, int agent_end,
+		       int console_end, struct kvm_launch *ret, int *ret_broker, struct err *e);
 /* Start a process and tell it its configuration. *ret_control: our end of its control socket. */
 int kvm_launch_start(const struct kvm_launch *l, struct vm_child *child, int *ret_control,
 		     struct err *e);

@@ -100,6 +100,8 @@ int vm_config_check(const struct vm_config *c, struct err *e)
 	r = check_kernel(c, e);
 	if (r == 0)
 		r = check_cmdline(c->cmdline, e);
+	if (r == 0 && c->vsock)
+		r = vm_vsock_check(c->vsock, e);
 	if (r == 0 && c->share_dir)
 		r = virtiofsd_check(e);
 	if (r == 0)
@@ -166,6 +168,8 @@ static int start_parts(struct vm *vm, const struct vm_config *c, struct err *e)
 	    (r = make_channel(&vm->console_fd, &console_end, e)) < 0 ||
 	    (!c->system && (r = vm_watch(vm, vm->console_fd, e)) < 0))
 		return r;
+	if (c->vsock && (r = vm_socket_make(&vm->vsock, c->vsock->path, e)) < 0)
+		return r;
 	if (c->share_dir) {
 		r = virtiofsd_start(&vm->files, c->share_dir, c->run_dir, &share, e);
 		if (r < 0)
@@ -206,6 +210,7 @@ int vm_start(const struct vm_config *c, struct vm **ret, struct err *e)
 	vm->log = c->log;
 	vm->is_system = c->system != NULL;
 	vm->agent_fd = vm->console_fd = -EBADF;
+	vm->vsock = VM_SOCKET_INIT;
 	vm->files = VM_CHILD_INIT("virtiofsd");
 	vm->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	vm->name = strdup(c->name);
@@ -317,6 +322,24 @@ bool vm_powered_off(const struct vm *vm)
 	return vm->powered_off;
 }
 
+int vm_balloon(struct vm *vm, uint64_t bytes, struct err *e)
+{
+	int r = vm->engine->balloon
+			? vm->engine->balloon(vm, bytes, e)
+			: err_unsupported(e, "balloon: not with the engine %s", vm->engine->name);
+
+	return r < 0 ? err_wrap(e, "VM '%s'", vm->name), r : 0;
+}
+
+int vm_stats(struct vm *vm, struct vm_stats *ret, struct err *e)
+{
+	int r = vm->engine->stats ? vm->engine->stats(vm, ret, e)
+				  : err_unsupported(e, "statistics: not with the engine %s",
+						    vm->engine->name);
+
+	return r < 0 ? err_wrap(e, "VM '%s'", vm->name), r : 0;
+}
+
 int vm_pause(struct vm *vm, struct err *e)
 {
 	int r = vm->engine->pause(vm, e);
@@ -337,6 +360,7 @@ void vm_kill(struct vm *vm)
 		return;
 	vm->engine->kill(vm);
 	vm_child_kill(&vm->files);
+	vm_socket_remove(&vm->vsock);
 	fd_close(vm->agent_fd);
 	fd_close(vm->console_fd);
 	fd_close(vm->poll_fd);

@@ -58,6 +58,7 @@ static const char *const not_vcpu[] = {
 	"seccomp", /* by which a vCPU's thread becomes one: it can only take more away */
 	"epoll_wait", "epoll_pwait", "epoll_pwait2",                          /* the loop */
 	"preadv",     "pwritev",     "preadv2",      "pwritev2", "fdatasync", /* disks */
+	"accept4",    "socketpair", /* vsock: the host's connections, and asking the broker for the guest's */
 };
 
 /* ioctls of vCPUs' threads, and so of all, though only theirs have the descriptors at hand. */

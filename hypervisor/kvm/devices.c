@@ -18,6 +18,7 @@
 #include "virtio_console.h"
 #include "virtio_net.h"
 #include "virtio_rng.h"
+#include "virtio_vsock.h"
 
 static void on_report(void *arg, const char *device, bool fatal, const struct err *error)
 {
@@ -93,6 +94,18 @@ static int make_net(const struct wire_config *c, struct virtio_device **ret, str
 	return virtio_net_new(&setup, ret, e);
 }
 
+static int make_vsock(const struct wire_config *c, struct virtio_device **ret, struct err *e)
+{
+	struct virtio_vsock_setup setup = {
+		.guest_cid = c->vsock_cid,
+		.listen_fd = KVM_PROCESS_FD_VSOCK,
+		.has_broker = true,
+		.broker_fd = KVM_PROCESS_FD_VSOCK_BROKER,
+	};
+
+	return virtio_vsock_new(&setup, ret, e);
+}
+
 static int make_balloon(const struct wire_config *c, struct virtio_device **ret, struct err *e)
 {
 	(void)c;
@@ -132,6 +145,7 @@ int devices_add(struct devices *d, struct machine *m, struct io_loop *loop,
 		{WIRE_HAS_AGENT, make_agent},
 		{WIRE_HAS_SHARE, make_share},
 		{WIRE_HAS_TAP, make_net},
+		{WIRE_HAS_VSOCK, make_vsock},
 	};
 	struct virtio_device *device;
 	int r = 0;

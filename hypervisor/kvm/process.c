@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "boot_data.h"
+#include "hypervisor/vm.h"
 #include "wire.h"
 #include "devices.h"
 #include "layout.h"
@@ -171,9 +172,44 @@ static void on_end(void *self, uint32_t events)
 	(void)events;
 }
 
+/* The guest's statistics are of the last time that it answered; new ones are asked for. */
+static void tell_stats(struct process *p, struct wire_message *answer)
+{
+	static const unsigned tags[VM_GUEST_STATS] = {
+		[VM_GUEST_FREE_BYTES] = VIRTIO_BALLOON_S_MEMFREE,
+		[VM_GUEST_TOTAL_BYTES] = VIRTIO_BALLOON_S_MEMTOT,
+		[VM_GUEST_AVAILABLE_BYTES] = VIRTIO_BALLOON_S_AVAIL,
+		[VM_GUEST_CACHES_BYTES] = VIRTIO_BALLOON_S_CACHES,
+		[VM_GUEST_SWAP_IN_BYTES] = VIRTIO_BALLOON_S_SWAP_IN,
+		[VM_GUEST_SWAP_OUT_BYTES] = VIRTIO_BALLOON_S_SWAP_OUT,
+		[VM_GUEST_MAJOR_FAULTS] = VIRTIO_BALLOON_S_MAJFLT,
+		[VM_GUEST_MINOR_FAULTS] = VIRTIO_BALLOON_S_MINFLT,
+	};
+	struct virtio_balloon_stats stats;
+	struct machine_counts counts;
+	uint64_t *v = answer->value;
+
+	machine_counts(p->machine, &counts);
+	v[WIRE_STAT_EXITS] = counts.exits;
+	v[WIRE_STAT_PORTS] = counts.ports;
+	v[WIRE_STAT_MMIO] = counts.mmio;
+	io_loop_lock(p->loop);
+	v[WIRE_STAT_BALLOON] = virtio_balloon_actual(p->devices.balloon);
+	virtio_balloon_stats(p->devices.balloon, &stats);
+	virtio_balloon_ask(p->devices.balloon);
+	io_loop_unlock(p->loop);
+	v[WIRE_STAT_ANSWERS] = stats.updates;
+	for (unsigned i = 0; i < VM_GUEST_STATS; i++) {
+		if (!(stats.known >> tags[i] & 1))
+			continue;
+		v[WIRE_STAT_KNOWN] |= 1ull << i;
+		v[WIRE_STAT_GUEST + i] = stats.value[tags[i]];
+	}
+}
+_Static_assert((int)WIRE_STAT_GUEST + (int)VM_GUEST_STATS <= (int)WIRE_VALUES, "room for all");
+
 static void carry_out(struct process *p, struct wire_message *answer)
 {
-	struct machine_counts counts;
 	struct err e = ERR_INIT;
 
 	*answer = (struct wire_message){.version = WIRE_VERSION, .type = WIRE_DONE};
@@ -188,13 +224,7 @@ static void carry_out(struct process *p, struct wire_message *answer)
 		machine_resume(p->machine);
 		break;
 	case WIRE_STATS:
-		machine_counts(p->machine, &counts);
-		answer->value[0] = counts.exits;
-		answer->value[1] = counts.ports;
-		answer->value[2] = counts.mmio;
-		io_loop_lock(p->loop);
-		answer->value[3] = virtio_balloon_actual(p->devices.balloon);
-		io_loop_unlock(p->loop);
+		tell_stats(p, answer);
 		break;
 	case WIRE_STOP:
 		machine_end(p->machine, MACHINE_STOPPED, "the machine was told to stop");

@@ -34,6 +34,7 @@ struct vsock {
 	int listen_fd;
 	uint64_t listen_source;
 	char *path;
+	int broker_fd; /* -1: none */
 	uint32_t next_host_port;
 	struct vsock_table table;
 	struct vsock_conn *first, *last; /* with something to say */
@@ -99,7 +100,7 @@ static void watch(struct vsock *v, struct vsock_conn *c)
 {
 	uint32_t events = 0;
 
-	if (c->state == VSOCK_GREETING ||
+	if (c->state == VSOCK_GREETING || c->state == VSOCK_ASKING ||
 	    (c->state == VSOCK_OPEN && !c->host_ended && c->guest_receives &&
 	     !(c->say & VSOCK_SAY_DATA) && vsock_credit(c)))
 		events |= EPOLLIN;
@@ -152,6 +153,29 @@ static void on_greeting(struct vsock *v, struct vsock_conn *c)
 	watch(v, c);
 }
 
+static void on_socket(void *self, uint32_t events);
+
+/* The guest's connection is there, or refused. */
+static void on_answer(struct vsock *v, struct vsock_conn *c)
+{
+	_cleanup_close_ int fd = vsock_take_answer(c->fd);
+	uint64_t source;
+
+	if (fd == -EAGAIN)
+		return;
+	if (fd < 0 || io_loop_add(v->d.loop, fd, 0, on_socket, c, &source, NULL) < 0) {
+		kill_conn(v, c);
+		return;
+	}
+	io_loop_remove(v->d.loop, &c->source);
+	fd_close(c->fd);
+	c->fd = TAKE_FD(fd);
+	c->source = source;
+	c->state = VSOCK_OPEN;
+	say(v, c, VSOCK_SAY_RESPONSE);
+	watch(v, c);
+}
+
 static void on_socket(void *self, uint32_t events)
 {
 	struct vsock_conn *c = self;
@@ -159,6 +183,11 @@ static void on_socket(void *self, uint32_t events)
 
 	if (c->state == VSOCK_GREETING) {
 		on_greeting(v, c);
+		to_guest(v);
+		return;
+	}
+	if (c->state == VSOCK_ASKING) {
+		on_answer(v, c);
 		to_guest(v);
 		return;
 	}
@@ -390,9 +419,16 @@ static void refuse(struct vsock *v, const struct virtio_vsock_hdr *h)
 	};
 }
 
+static int reach_host(const struct vsock *v, uint32_t port)
+{
+	if (v->path)
+		return vsock_connect_host(v->path, port);
+	return v->broker_fd >= 0 ? vsock_ask_broker(v->broker_fd, port) : -ECONNREFUSED;
+}
+
 static void on_request(struct vsock *v, const struct virtio_vsock_hdr *h)
 {
-	_cleanup_close_ int fd = v->path ? vsock_connect_host(v->path, h->dst_port) : -ECONNREFUSED;
+	_cleanup_close_ int fd = reach_host(v, h->dst_port);
 	struct vsock_conn *c = fd >= 0 ? new_conn(v, h->src_port, h->dst_port, fd) : NULL;
 
 	if (!c) {
@@ -400,9 +436,10 @@ static void on_request(struct vsock *v, const struct virtio_vsock_hdr *h)
 		return;
 	}
 	(void)TAKE_FD(fd);
-	c->state = VSOCK_OPEN;
+	c->state = v->path ? VSOCK_OPEN : VSOCK_ASKING;
 	c->peer_buffer = h->buf_alloc;
-	say(v, c, VSOCK_SAY_RESPONSE);
+	if (v->path)
+		say(v, c, VSOCK_SAY_RESPONSE);
 	watch(v, c);
 }
 
@@ -599,6 +636,7 @@ int virtio_vsock_new(const struct virtio_vsock_setup *setup, struct virtio_devic
 		}
 	}
 	v->listen_fd = TAKE_FD(listen_fd);
+	v->broker_fd = setup->has_broker ? setup->broker_fd : -EBADF;
 	v->config.guest_cid = setup->guest_cid;
 	v->d.ops = &vsock_ops;
 	v->d.name = "vsock";

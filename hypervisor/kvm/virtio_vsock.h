@@ -19,6 +19,9 @@ struct virtio_vsock_setup {
 	uint64_t guest_cid; /* 3 and up */
 	int listen_fd; /* non-blocking; taken over, in every case; -1: no connections from the host */
 	const char *path; /* copied; NULL: no connections to the host */
+	/* Without a path, connections to the host are asked for here (vsock_conn's broker). Borrowed. */
+	bool has_broker;
+	int broker_fd;
 };
 
 int virtio_vsock_new(const struct virtio_vsock_setup *setup, struct virtio_device **ret,

@@ -200,3 +200,84 @@ int vsock_connect_host(const char *path, uint32_t port)
 		return -errno;
 	return TAKE_FD(fd);
 }
+
+/* ---- the broker ---------------------------------------------------------------------------------- */
+
+int vsock_send_port(int socket, const uint32_t *port, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	uint32_t value = port ? *port : 0;
+	struct iovec iov = {.iov_base = &value, .iov_len = sizeof(value)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control.bytes);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	do
+		n = sendmsg(socket, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int vsock_receive_port(int socket, uint32_t *ret_port)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	uint32_t value = 0;
+	struct iovec iov = {.iov_base = &value, .iov_len = sizeof(value)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control.bytes)};
+	_cleanup_close_ int fd = -ECONNREFUSED;
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (n == 0 && fd < 0)
+		return -EPIPE;
+	if (n != sizeof(value))
+		return -EPROTO;
+	*ret_port = value;
+	return fd < 0 ? -ECONNREFUSED : TAKE_FD(fd);
+}
+
+int vsock_ask_broker(int broker_fd, uint32_t port)
+{
+	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	/* A broker with too much to do refuses, as a host would. */
+	r = vsock_send_port(broker_fd, &port, theirs);
+	return r < 0 ? r : TAKE_FD(ours);
+}
+
+int vsock_take_answer(int fd)
+{
+	uint32_t ignored;
+
+	return vsock_receive_port(fd, &ignored);
+}

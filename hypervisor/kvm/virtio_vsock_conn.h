@@ -15,6 +15,7 @@
 enum vsock_state {
 	VSOCK_GREETING,   /* the host is to say CONNECT */
 	VSOCK_CONNECTING, /* the guest is to answer */
+	VSOCK_ASKING,     /* the broker is to answer; fd is where */
 	VSOCK_OPEN,
 	VSOCK_DYING,     /* only its RST is still to be sent */
 	VSOCK_LINGERING, /* over for the guest; the host has not read all that came before the end */
@@ -82,3 +83,14 @@ bool vsock_flush(struct vsock_conn *c);
 int vsock_greeting(struct vsock_conn *c, uint32_t *ret_port);
 /* Connect to the host's "<path>_<port>". A descriptor or -errno. */
 int vsock_connect_host(const char *path, uint32_t port);
+
+/* A port and a descriptor (-1: none) in one message, and back: the descriptor, -ECONNREFUSED for a message without,
+ * -EPIPE at the end, -EAGAIN. */
+int vsock_send_port(int socket, const uint32_t *port, int fd);
+int vsock_receive_port(int socket, uint32_t *ret_port);
+
+/* Where the VMM cannot connect by itself, a broker does: ask it for the host's port. Returns a descriptor that
+ * becomes readable with the answer, or -errno. */
+int vsock_ask_broker(int broker_fd, uint32_t port);
+/* The connection that it answered with, or -errno (-ECONNREFUSED: it found nobody). */
+int vsock_take_answer(int fd);

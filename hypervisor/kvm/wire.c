@@ -92,7 +92,8 @@ static int check_text(const char *text, size_t cap, const char *what, struct err
 
 int wire_config_check(const struct wire_config *c, struct err *e)
 {
-	const uint32_t all = WIRE_HAS_AGENT | WIRE_HAS_SHARE | WIRE_HAS_TAP | WIRE_STARTS_PAUSED;
+	const uint32_t all = WIRE_HAS_AGENT | WIRE_HAS_SHARE | WIRE_HAS_TAP | WIRE_STARTS_PAUSED |
+			     WIRE_HAS_VSOCK;
 	int r;
 
 	if (c->type != WIRE_CONFIG)

@@ -35,13 +35,23 @@ enum wire_type {
 	WIRE_BALLOON, /* value[0]: bytes that the guest is to give back */
 	/* process → engine */
 	WIRE_READY = 64,
-	WIRE_DONE, /* STATS: value is exits, port accesses, MMIO accesses, bytes in the balloon */
+	WIRE_DONE,    /* STATS: value is by enum wire_stat */
 	WIRE_REFUSED, /* kind, errnum, text */
 	WIRE_FAILED,  /* the same, before READY */
 	WIRE_ENDED,   /* value[0]: enum machine_end; text */
 };
 
-#define WIRE_VALUES 8
+#define WIRE_VALUES 16
+
+enum wire_stat {
+	WIRE_STAT_EXITS,
+	WIRE_STAT_PORTS,
+	WIRE_STAT_MMIO,
+	WIRE_STAT_BALLOON, /* bytes */
+	WIRE_STAT_ANSWERS, /* of the guest */
+	WIRE_STAT_KNOWN,   /* a bit per enum vm_guest_stat */
+	WIRE_STAT_GUEST,   /* the first of VM_GUEST_STATS */
+};
 
 struct wire_message {
 	uint32_t version, type;
@@ -57,6 +67,7 @@ enum wire_has {
 	WIRE_HAS_SHARE = 2,
 	WIRE_HAS_TAP = 4,
 	WIRE_STARTS_PAUSED = 8, /* READY, and nothing runs before RESUME */
+	WIRE_HAS_VSOCK = 16,    /* two descriptors */
 };
 
 struct wire_config {
@@ -69,6 +80,7 @@ struct wire_config {
 	uint32_t overlay_disks;            /* the same: what has an overlay */
 	uint8_t mac[6];
 	uint8_t reserved[2];
+	uint64_t vsock_cid;
 	char name[WIRE_NAME_MAX];
 	char agent_port[WIRE_PORT_MAX];
 	char share_tag[WIRE_TAG_MAX];

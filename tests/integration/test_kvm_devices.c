@@ -480,9 +480,11 @@ static void *watchdog(void *arg)
 	struct world *w = arg;
 	struct pollfd p = {.fd = machine_end_fd(w->m), .events = POLLIN};
 
-	if (poll(&p, 1, GUEST_SECONDS * 1000) == 0)
+	int seconds = GUEST_SECONDS + 2 * (int)w->blk_mib;
+
+	if (poll(&p, 1, seconds * 1000) == 0)
 		machine_end(w->m, MACHINE_STOPPED, "the guest took longer than %d seconds",
-			    GUEST_SECONDS);
+			    seconds);
 	return NULL;
 }
 

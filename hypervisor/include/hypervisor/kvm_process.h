@@ -18,7 +18,9 @@ enum kvm_process_fd {
 	KVM_PROCESS_FD_AGENT,   /* optional: a stream socket */
 	KVM_PROCESS_FD_SHARE,   /* optional: a connection to a vhost-user file server */
 	KVM_PROCESS_FD_TAP,     /* optional */
-	KVM_PROCESS_FD_DISK,    /* the first of up to KVM_PROCESS_DISKS_MAX */
+	KVM_PROCESS_FD_VSOCK, /* optional: a listening Unix socket, for connections of the host's */
+	KVM_PROCESS_FD_VSOCK_BROKER, /* with it: SEQPACKET, where the guest's connections are asked for */
+	KVM_PROCESS_FD_DISK,         /* the first of up to KVM_PROCESS_DISKS_MAX */
 	KVM_PROCESS_FD_OVERLAY = KVM_PROCESS_FD_DISK + 4, /* optional, as many again */
 	KVM_PROCESS_FD_END = KVM_PROCESS_FD_OVERLAY + 4,
 };

@@ -80,6 +80,13 @@ struct vm_system {
 /* The firmware's template for that copy, to be opened by the caller. ERR_NOT_FOUND with the package to install. */
 int vm_uefi_vars_path(const char **ret, struct err *e);
 
+/* Stream sockets between guest and host. From the host: connect to the Unix socket `path`, write "CONNECT <port>\n", read
+ * "OK <own port>\n". From the guest: CID 2, port N is the Unix socket "<path>_N", which vm_handle() connects to. */
+struct vm_vsock {
+	uint64_t guest_cid; /* 3 and up */
+	const char *path;   /* made by vm_start() for its user alone, removed by vm_kill() */
+};
+
 struct vm_config {
 	const char *name; /* for process titles and messages */
 	struct vm_kernel *kernel;
@@ -98,6 +105,7 @@ struct vm_config {
 	const struct vm_disk *disks; /* engine kvm: /dev/vda and so on; qemu: with `system` */
 	unsigned n_disks;
 	const struct vm_system *system; /* NULL: a guest with our agent */
+	const struct vm_vsock *vsock;   /* NULL: none; the engine qemu refuses it */
 	const struct log_sink *log;
 };
 /* Debian's cloud kernel with our initramfs boots from 80 MiB on (at 72 it panics while unpacking);
@@ -138,6 +146,30 @@ bool vm_powered_off(const struct vm *vm);
 /* Stop and resume the vCPUs. */
 int vm_pause(struct vm *vm, struct err *e);
 int vm_resume(struct vm *vm, struct err *e);
+
+/* How much of its memory the guest is to give back; it does so in its own time, as vm_stats() shows. */
+int vm_balloon(struct vm *vm, uint64_t bytes, struct err *e);
+
+/* The guest's own view comes from its balloon driver and may be anything. */
+enum vm_guest_stat {
+	VM_GUEST_FREE_BYTES,
+	VM_GUEST_TOTAL_BYTES,
+	VM_GUEST_AVAILABLE_BYTES,
+	VM_GUEST_CACHES_BYTES,
+	VM_GUEST_SWAP_IN_BYTES,
+	VM_GUEST_SWAP_OUT_BYTES,
+	VM_GUEST_MAJOR_FAULTS,
+	VM_GUEST_MINOR_FAULTS,
+	VM_GUEST_STATS
+};
+struct vm_stats {
+	uint64_t exits, port_accesses, mmio_accesses; /* of all vCPUs */
+	uint64_t balloon_bytes;
+	uint64_t guest_answers; /* how often the guest told; 0: not yet. Each call asks it anew */
+	uint32_t guest_known;   /* a bit per enum vm_guest_stat */
+	uint64_t guest[VM_GUEST_STATS];
+};
+int vm_stats(struct vm *vm, struct vm_stats *ret, struct err *e);
 
 /* End it and all its helper processes now; wait for them; free. NULL-safe. */
 void vm_kill(struct vm *vm);
