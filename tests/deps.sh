@@ -11,7 +11,7 @@ list() {
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod uidmap libcurl4 ca-certificates ;;
 	test) echo mmdebstrap qemu-utils ovmf libcmocka-dev acpica-tools busybox-static cpio e2fsprogs xz-utils zstd umoci skopeo docker-registry apache2-utils openssl libarchive-tools iproute2 erofs-utils clang clang-format libclang-rt-14-dev llvm ;;
 	# and what their tests call: script, ip, ps
-	engines) echo podman conmon buildah containerd docker.io iproute2 procps bsdutils ;;
+	engines) echo podman conmon buildah containerd docker.io uidmap iproute2 procps bsdutils util-linux ;;
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
 	bench) echo crun runc bubblewrap podman ;;
