@@ -130,6 +130,14 @@ static const struct command commands[] = {
 		    "quay.io/org/name@sha256:…, localhost:5000/name. Prints the image's id.",
 	 .opts = &cmd_pull_options,
 	 .run = cmd_pull},
+	{.name = "push",
+	 .args = "[flags] IMAGE [NAME]",
+	 .summary = "Send an image of the store to a registry",
+	 .details =
+		 "NAME says where to, if not where the image's own name says. The image keeps the "
+		 "digest that it was pulled or loaded with. Prints the manifest's digest.",
+	 .opts = &cmd_push_options,
+	 .run = cmd_push},
 	{.name = "login",
 	 .args = "[flags] [REGISTRY]",
 	 .summary = "Keep credentials for a registry, after the registry took them",
@@ -177,7 +185,6 @@ static const struct command commands[] = {
 	LATER("stats", "there are no statistics yet"),
 	LATER("top", "use insula exec SANDBOX ps"),
 	LATER("cp", "use -v to share a directory"),
-	LATER("push", "images are only pulled; podman or skopeo push"),
 	LATER("kernel", "the guest kernel is the one that 'make guest' installed"),
 	LATER("net", "only the networks none and host are there"),
 	LATER("volume", "use -v DIR:DIR"),

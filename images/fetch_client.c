@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -35,8 +36,8 @@ static void pipes_done(struct pipes *p)
 static int pipes_make(struct pipes *p, struct err *e)
 {
 	*p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
-	if (pipe2(p->requests, O_CLOEXEC) < 0 || pipe2(p->answers, O_CLOEXEC) < 0 ||
-	    pipe2(p->stream, O_CLOEXEC) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->requests) < 0 ||
+	    pipe2(p->answers, O_CLOEXEC) < 0 || pipe2(p->stream, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "make pipes");
 	/* More in flight, fewer switches; as much as the host allows is enough. */
 	fcntl(p->stream[0], F_SETPIPE_SZ, STREAM_BYTES);
@@ -54,20 +55,33 @@ static int start(struct img_store *s, const struct pipes *p, int certificates, p
 	return s->fetch(s->worker_arg, args, fds, 4, ret_pid, e);
 }
 
-/* A process that is gone is told by its answer's end, not by a signal. */
-static int write_request(int fd, const void *data, size_t len, struct err *e)
+/* One message, perhaps with a descriptor. A process that is gone is told by its answer's end. */
+static int write_request(int sock, const void *data, size_t len, int fd, struct err *e)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
-	int r;
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec v = {(void *)data, len};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+	ssize_t n;
 
-	sigaction(SIGPIPE, &ignore, &old);
-	r = fd_write_all(fd, data, len, IMG_FETCH_PROGRAM, e);
-	sigaction(SIGPIPE, &old, NULL);
-	if (r == -EPIPE) {
-		err_clear(e);
-		return 0;
+	if (fd >= 0) {
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		control.align = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+		};
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(int));
 	}
-	return r;
+	do
+		n = sendmsg(sock, &m, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EPIPE && errno != ECONNRESET)
+		return err_sys(e, errno, IMG_FETCH_PROGRAM);
+	return 0;
 }
 
 int fetch_client_start(struct img_store *s, const struct fetch_registry *registry, int certificates,
@@ -87,7 +101,7 @@ int fetch_client_start(struct img_store *s, const struct fetch_registry *registr
 	pipes_done(&p);
 	if (r < 0)
 		return r;
-	r = write_request(c.requests, registry, sizeof(*registry), e);
+	r = write_request(c.requests, registry, sizeof(*registry), -1, e);
 	if (r < 0)
 		fetch_client_stop(&c);
 	else
@@ -120,7 +134,7 @@ static int send_request(struct fetch_client *c, enum fetch_kind kind, const char
 		return err_set(e, ERR_INTERNAL, ENAMETOOLONG, "a reference of %zu bytes",
 			       strlen(reference));
 	memcpy(c->request.reference, reference, strlen(reference));
-	return write_request(c->requests, &c->request, sizeof(c->request), e);
+	return write_request(c->requests, &c->request, sizeof(c->request), -1, e);
 }
 
 static int read_answer(struct fetch_client *c, struct fetch_answer *a, struct err *e)
@@ -210,7 +224,7 @@ static int read_stream(void *arg, void *buf, size_t len, size_t *ret_len, struct
 
 	if (!c->begun) {
 		c->begun = true;
-		r = write_request(c->requests, &c->request, sizeof(c->request), e);
+		r = write_request(c->requests, &c->request, sizeof(c->request), -1, e);
 	}
 	if (r == 0)
 		r = wait_readable(c, e);
@@ -229,6 +243,23 @@ static int read_stream(void *arg, void *buf, size_t len, size_t *ret_len, struct
 	}
 	*ret_len = (size_t)n;
 	return 0;
+}
+
+int fetch_client_put(struct fetch_client *c, enum fetch_kind kind, const char *reference, int fd,
+		     uint64_t size_bytes, const char *media_type, struct err *e)
+{
+	struct fetch_answer a;
+	int r;
+
+	c->request = (struct fetch_request){.kind = kind, .size_bytes = size_bytes};
+	if (strlen(reference) >= sizeof(c->request.reference) ||
+	    strlen(media_type) >= sizeof(c->request.media_type))
+		return err_set(e, ERR_INTERNAL, ENAMETOOLONG, "a reference of %zu bytes",
+			       strlen(reference));
+	memcpy(c->request.reference, reference, strlen(reference));
+	memcpy(c->request.media_type, media_type, strlen(media_type));
+	r = write_request(c->requests, &c->request, sizeof(c->request), fd, e);
+	return r < 0 ? r : read_answer(c, &a, e);
 }
 
 static int skip_stream(void *arg, uint64_t bytes, _unused_ struct err *e)

@@ -33,3 +33,8 @@ int fetch_client_get(struct fetch_client *c, enum fetch_kind kind, const char *r
 /* A blob as the source of a layer (struct blob.read): it is asked for at the first read. `digest` is borrowed. */
 int fetch_client_blob(struct fetch_client *c, const char *digest, uint64_t size_bytes,
 		      struct blob *ret, struct err *e);
+
+/* Have the registry have the first size_bytes of fd, a regular file: FETCH_PUT_BLOB by digest, FETCH_PUT_MANIFEST by tag or digest
+ * (media_type "" for a blob). */
+int fetch_client_put(struct fetch_client *c, enum fetch_kind kind, const char *reference, int fd,
+		     uint64_t size_bytes, const char *media_type, struct err *e);

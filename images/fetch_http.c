@@ -7,10 +7,12 @@
 #include "fetch_http.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -24,6 +26,7 @@ struct http {
 	struct curl_blob certificates;
 	const struct http_request *now;
 	size_t header_bytes;
+	uint64_t sent; /* of an upload */
 	struct err *e; /* what a callback of ours said */
 	bool refused, begun;
 	char why[CURL_ERROR_SIZE];
@@ -198,6 +201,41 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return n;
 }
 
+/* ---- what goes ------------------------------------------------------------------------------------------- */
+
+static size_t on_upload(char *to, size_t size, size_t n, void *arg)
+{
+	struct http *h = arg;
+	const struct http_request *q = h->now;
+	uint64_t left = q->upload_bytes - h->sent;
+	ssize_t got;
+
+	n *= size;
+	if (n > left)
+		n = (size_t)left;
+	if (n == 0)
+		return 0;
+	got = pread(q->upload_fd, to, n, (off_t)h->sent);
+	if (got <= 0) {
+		err_sys(h->e, got < 0 ? errno : EIO, "read what is sent");
+		h->refused = true;
+		return CURL_READFUNC_ABORT;
+	}
+	h->sent += (uint64_t)got;
+	return (size_t)got;
+}
+
+/* The body once more, after a connection that was kept open turned out to be closed. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct http *h = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > h->now->upload_bytes)
+		return CURL_SEEKFUNC_FAIL;
+	h->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
 /* ---- the exchange -------------------------------------------------------------------------------------- */
 
 static int add_header(struct curl_slist **list, const char *name, const char *value, struct err *e)
@@ -254,6 +292,16 @@ static void set_options(struct http *h, const struct http_request *q, struct cur
 	}
 	if (q->form)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->form);
+	if (q->head)
+		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	if (q->upload) {
+		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->upload_bytes);
+		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
+		curl_easy_setopt(c, CURLOPT_READDATA, h);
+		curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(c, CURLOPT_SEEKDATA, h);
+	}
 	if (q->from > 0) {
 		char range[32];
 
@@ -321,7 +369,7 @@ static int told(struct http *h, const struct http_request *q, CURLcode code, str
 	return err_set(e, ERR_SYSTEM, EIO, "%s", reason(h, code));
 }
 
-int http_get(struct http *h, const struct http_request *q, struct err *e)
+int http_exchange(struct http *h, const struct http_request *q, struct err *e)
 {
 	struct curl_slist *headers = NULL;
 	struct http_answer *a = q->answer;
@@ -332,10 +380,13 @@ int http_get(struct http *h, const struct http_request *q, struct err *e)
 	h->now = q;
 	h->e = e;
 	h->header_bytes = 0;
+	h->sent = 0;
 	h->refused = h->begun = false;
 	*h->why = '\0';
 	a->failure = HTTP_OTHER;
 	r = add_header(&headers, "Accept", q->accept, e);
+	if (r == 0)
+		r = add_header(&headers, "Content-Type", q->content_type, e);
 	if (r == 0)
 		r = add_header(&headers, "Authorization", q->authorization, e);
 	if (r < 0) {

@@ -34,8 +34,14 @@ struct http_request {
 	const char *accept;          /* or NULL */
 	const char *authorization;   /* value of the header, or NULL */
 	const char *user, *password; /* Basic, or NULL */
-	const char *form;            /* POST this; NULL: GET */
-	uint64_t from;               /* Range: bytes=from-; 0: none */
+	const char *form;            /* POST this */
+	bool head;                   /* HEAD in the place of GET */
+	/* PUT the first upload_bytes of this file. */
+	bool upload;
+	int upload_fd;
+	uint64_t upload_bytes;
+	const char *content_type; /* of what is sent; or NULL */
+	uint64_t from;            /* Range: bytes=from-; 0: none */
 	bool verify, may_http;
 	uint32_t stall_sec;
 	/* The body of a 200 or 206 answer, after `begin` let it in. Of other answers `error_text` keeps the beginning. */
@@ -60,7 +66,7 @@ struct http_answer {
 };
 
 /* 0: there is a status, and a body of 200/206 was delivered whole. */
-int http_get(struct http *h, const struct http_request *q, struct err *e);
+int http_exchange(struct http *h, const struct http_request *q, struct err *e);
 
 struct url_parts {
 	char *scheme, *host, *port; /* owned; port is never NULL for http and https */

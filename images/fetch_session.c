@@ -21,9 +21,8 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "fetch_challenge.h"
+#include "fetch_session_internal.h"
 
-#define TRIES_MAX           5
 #define STALLS_MAX          2
 #define PROGRESS_BYTES      (1u << 20) /* that make up for a break */
 #define REDIRECTS_MAX       5
@@ -36,16 +35,6 @@
 	"application/vnd.oci.image.manifest.v1+json, "                \
 	"application/vnd.docker.distribution.manifest.list.v2+json, " \
 	"application/vnd.docker.distribution.manifest.v2+json"
-
-struct session {
-	struct http *http;
-	const struct fetch_registry *registry;
-	const char *scheme;      /* NULL: not known yet */
-	struct challenge wanted; /* what the registry asked for last */
-	char *bearer;            /* header value; or NULL */
-	time_t bearer_until;
-	bool basic; /* show user and password to the registry */
-};
 
 /* A body on its way. */
 struct transfer {
@@ -102,7 +91,7 @@ static time_t now_sec(void)
 	return t.tv_sec;
 }
 
-static void pause_msec(uint64_t msec)
+void session_pause(uint64_t msec)
 {
 	struct timespec t = {(time_t)(msec / 1000), (long)(msec % 1000) * 1000000};
 
@@ -121,13 +110,13 @@ static uint64_t backoff_msec(int tries)
 	return msec / 2 + msec / 2 * random / UINT16_MAX;
 }
 
-static bool is_busy(int status)
+bool session_is_busy(int status)
 {
 	return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
 /* How long to wait before the next try; an error: it asks for too much. */
-static int pause_for(const struct http_answer *a, int tries, uint64_t *ret_msec, struct err *e)
+int session_pause_for(const struct http_answer *a, int tries, uint64_t *ret_msec, struct err *e)
 {
 	uint64_t sec;
 
@@ -159,7 +148,7 @@ static int denied(const struct session *s, const char *why, struct err *e)
 			STREQ(host, "registry-1.docker.io") ? "docker.io" : host);
 }
 
-static int refused(const struct session *s, const struct http_answer *a, struct err *e)
+int session_refused(const struct session *s, const struct http_answer *a, struct err *e)
 {
 	char why[320];
 
@@ -168,11 +157,14 @@ static int refused(const struct session *s, const struct http_answer *a, struct 
 	case 401:
 	case 403:
 		return denied(s, why, e);
+	case 413:
+		return err_set(e, ERR_SYSTEM, EFBIG, "it is too large for the registry%s%s",
+			       *why ? ": " : "", why);
 	case 404:
 		return err_set(e, ERR_NOT_FOUND, ENOENT, "the registry does not have it%s%s",
 			       *why ? ": " : "", why);
 	default:
-		return err_set(e, ERR_SYSTEM, is_busy(a->status) ? EAGAIN : EPROTO,
+		return err_set(e, ERR_SYSTEM, session_is_busy(a->status) ? EAGAIN : EPROTO,
 			       "the registry answers %d%s%s", a->status, *why ? ": " : "", why);
 	}
 }
@@ -207,26 +199,36 @@ static int add_query(struct strbuf *b, const char *name, const char *value, stru
 	return 0;
 }
 
-static int token_scope(const struct session *s, char **ret, struct err *e)
+/* What we want to do there, one parameter per repository. Only a look at the registry wants nothing. */
+static int add_scopes(const struct session *s, bool in_form, struct strbuf *b, struct err *e)
 {
-	if (!*s->registry->repository)
-		return 0; /* only a look at the registry */
-	return str_printf(ret, "repository:%s:pull", s->registry->repository) < 0 ? err_nomem(e)
-										  : 0;
+	const struct fetch_registry *g = s->registry;
+	_cleanup_free_ char *scope = NULL, *other = NULL, *both = NULL;
+	int r;
+
+	if (!*g->repository)
+		return 0;
+	if (str_printf(&scope, "repository:%s:pull%s", g->repository, g->push ? ",push" : "") < 0 ||
+	    str_printf(&other, "repository:%s:pull", g->mount_from) < 0)
+		return err_nomem(e);
+	if (!*g->mount_from)
+		return add_query(b, "scope", scope, e);
+	/* A form has them all in one word. Spec: "Token Authentication", OAuth 2.0. */
+	if (in_form && str_printf(&both, "%s %s", scope, other) < 0)
+		return err_nomem(e);
+	r = add_query(b, "scope", both ?: scope, e);
+	return r == 0 && !in_form ? add_query(b, "scope", other, e) : r;
 }
 
 /* Query or form, without its credentials. */
 static int token_query(const struct session *s, char **ret, struct err *e)
 {
-	_cleanup_free_ char *scope = NULL;
 	struct strbuf b = {0};
 	const bool refresh = !has_user(s) && *s->registry->password;
-	int r = token_scope(s, &scope, e);
+	int r = add_query(&b, "service", s->wanted.service, e);
 
 	if (r == 0)
-		r = add_query(&b, "service", s->wanted.service, e);
-	if (r == 0)
-		r = add_query(&b, "scope", scope, e);
+		r = add_scopes(s, refresh, &b, e);
 	if (r == 0 && refresh)
 		r = add_query(&b, "client_id", "insula", e);
 	if (r == 0 && refresh)
@@ -291,18 +293,18 @@ static int ask_for_token(struct session *s, const char *url, const char *form, s
 	if (!a)
 		return err_nomem(e);
 	for (int tries = 0;; tries++) {
-		r = http_get(s->http, &q, e);
-		if (!(r < 0 ? a->failure == HTTP_BROKEN : is_busy(a->status)) || tries == 2)
+		r = http_exchange(s->http, &q, e);
+		if (!(r < 0 ? a->failure == HTTP_BROKEN : session_is_busy(a->status)) || tries == 2)
 			break;
-		r = pause_for(a, tries, &msec, e);
+		r = session_pause_for(a, tries, &msec, e);
 		if (r < 0)
 			break;
-		pause_msec(msec);
+		session_pause(msec);
 		strbuf_done(&b.b);
 		b.b = (struct strbuf){0};
 	}
 	if (r == 0)
-		r = a->status == 200 ? take_token(s, &b, e) : refused(s, a, e);
+		r = a->status == 200 ? take_token(s, &b, e) : session_refused(s, a, e);
 	if (b.b.data)
 		explicit_bzero(b.b.data, b.b.len);
 	strbuf_done(&b.b);
@@ -355,13 +357,13 @@ static int authorize(struct session *s, const struct http_answer *a, struct err 
 
 /* ---- one request with its redirects --------------------------------------------------------------------------------- */
 
-static bool same_place(const struct url_parts *a, const struct url_parts *b)
+bool url_same_place(const struct url_parts *a, const struct url_parts *b)
 {
 	return STREQ(a->scheme, b->scheme) && strcasecmp(a->host, b->host) == 0 &&
 	       STREQ(a->port, b->port);
 }
 
-static bool is_redirect(int status)
+bool session_is_redirect(int status)
 {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -381,13 +383,22 @@ static int follow(const struct http_answer *a, char **url, bool *bare, struct er
 	if (r == 0 && STREQ(from.scheme, "https") && !STREQ(to.scheme, "https"))
 		r = err_invalid(e, "from https to http");
 	if (r == 0) {
-		*bare = *bare || !same_place(&from, &to);
+		*bare = *bare || !url_same_place(&from, &to);
 		free(*url);
 		*url = TAKE_PTR(next);
 	}
 	url_parts_done(&from);
 	url_parts_done(&to);
 	return r < 0 ? err_wrap(e, "redirect") : 0;
+}
+
+/* Like http_exchange(), with what the registry wants to be shown unless `bare`. */
+int session_show(struct session *s, bool bare, struct http_request *q, struct err *e)
+{
+	q->authorization = bare ? NULL : s->bearer;
+	q->user = !bare && s->basic ? s->registry->user : NULL;
+	q->password = !bare && s->basic ? s->registry->password : NULL;
+	return http_exchange(s->http, q, e);
 }
 
 static int get(struct session *s, const char *path, struct http_request *q, struct err *e)
@@ -405,12 +416,13 @@ static int get(struct session *s, const char *path, struct http_request *q, stru
 		return err_nomem(e);
 	for (int n = 0;; n++) {
 		q->url = url;
-		q->authorization = bare ? NULL : s->bearer;
-		q->user = !bare && s->basic ? s->registry->user : NULL;
-		q->password = !bare && s->basic ? s->registry->password : NULL;
-		r = http_get(s->http, q, e);
-		if (r < 0 || !is_redirect(q->answer->status))
+		r = session_show(s, bare, q, e);
+		if (r < 0 || !session_is_redirect(q->answer->status))
 			break;
+		/* What is sent goes to whom it was meant for. */
+		if (q->form || q->upload)
+			return err_unsupported(e, "the registry leads an upload elsewhere (%d)",
+					       q->answer->status);
 		if (n == REDIRECTS_MAX)
 			return err_invalid(e, "more than %d redirects", REDIRECTS_MAX);
 		r = follow(q->answer, &url, &bare, e);
@@ -425,8 +437,7 @@ static int get(struct session *s, const char *path, struct http_request *q, stru
 }
 
 /* The same, and once more with what a 401 asks for. */
-static int get_authorized(struct session *s, const char *path, struct http_request *q,
-			  struct err *e)
+int session_exchange(struct session *s, const char *path, struct http_request *q, struct err *e)
 {
 	int r = get(s, path, q, e);
 
@@ -444,7 +455,7 @@ static int ignore(_unused_ void *arg, _unused_ const void *data, _unused_ size_t
 	return 0;
 }
 
-static struct http_request plain(const struct session *s, struct http_answer *a)
+struct http_request session_plain(const struct session *s, struct http_answer *a)
 {
 	return (struct http_request){
 		.verify = s->registry->verify,
@@ -457,7 +468,7 @@ static struct http_request plain(const struct session *s, struct http_answer *a)
 
 static int get_ping(struct session *s, struct http_answer *a, struct err *e)
 {
-	struct http_request q = plain(s, a);
+	struct http_request q = session_plain(s, a);
 	int r;
 
 	s->scheme = "https";
@@ -483,19 +494,19 @@ static int ping(struct session *s, bool strict, struct err *e)
 		uint64_t msec;
 
 		r = get_ping(s, a, e);
-		if (tries == TRIES_MAX - 1 ||
-		    !(r < 0 ? a->failure == HTTP_BROKEN : is_busy(a->status)))
+		if (tries == SESSION_TRIES_MAX - 1 ||
+		    !(r < 0 ? a->failure == HTTP_BROKEN : session_is_busy(a->status)))
 			break;
-		if (pause_for(a, tries, &msec, e) < 0)
+		if (session_pause_for(a, tries, &msec, e) < 0)
 			return -EAGAIN;
-		pause_msec(msec);
+		session_pause(msec);
 	}
 	if (r < 0) {
 		s->scheme = NULL;
 		return r;
 	}
 	if (a->status == 401) {
-		struct http_request q = plain(s, a);
+		struct http_request q = session_plain(s, a);
 
 		r = authorize(s, a, e);
 		if (r == 0 && strict)
@@ -505,7 +516,7 @@ static int ping(struct session *s, bool strict, struct err *e)
 	}
 	if (a->status == 404)
 		return err_set(e, ERR_NOT_FOUND, EPROTO, "it is no registry (no /v2/)");
-	return a->status == 200 ? 0 : refused(s, a, e);
+	return a->status == 200 ? 0 : session_refused(s, a, e);
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------------------------------ */
@@ -581,7 +592,7 @@ static int finish(const struct session *s, const struct transfer *t, struct err 
 	const uint64_t want = t->request->size_bytes;
 
 	if (a->status != 200 && a->status != 206)
-		return refused(s, a, e);
+		return session_refused(s, a, e);
 	return want == UINT64_MAX || t->done == want
 		       ? 0
 		       : err_invalid(e, "it ends after %llu of %llu bytes",
@@ -592,7 +603,7 @@ static int finish(const struct session *s, const struct transfer *t, struct err 
 static bool is_passing(const struct http_answer *a, int r, int *stalls)
 {
 	if (r == 0)
-		return is_busy(a->status) || a->status == 416;
+		return session_is_busy(a->status) || a->status == 416;
 	if (a->failure == HTTP_STALLED)
 		return ++*stalls < STALLS_MAX;
 	return a->failure == HTTP_BROKEN;
@@ -606,7 +617,7 @@ static int transfer(struct session *s, const struct fetch_request *q, struct tra
 	bool whole = false; /* ranges do not work here */
 
 	for (int tries = 0; r == 0; tries++) {
-		struct http_request h = plain(s, t->answer);
+		struct http_request h = session_plain(s, t->answer);
 		const uint64_t before = t->done;
 		uint64_t msec;
 
@@ -615,23 +626,24 @@ static int transfer(struct session *s, const struct fetch_request *q, struct tra
 		h.arg = t;
 		h.accept = q->kind == FETCH_MANIFEST ? ACCEPT_MANIFESTS : NULL;
 		h.from = q->kind == FETCH_BLOB && !whole ? t->done : 0;
-		r = get_authorized(s, path, &h, e);
+		r = session_exchange(s, path, &h, e);
 		if (t->done - before >= PROGRESS_BYTES)
 			tries = stalls = 0;
 		/* What is held in memory begins anew, and so does a manifest that may have changed. */
-		if (!is_passing(t->answer, r, &stalls) || tries == TRIES_MAX - 1 ||
+		if (!is_passing(t->answer, r, &stalls) || tries == SESSION_TRIES_MAX - 1 ||
 		    (q->kind != FETCH_BLOB && t->done > 0))
 			return r < 0 ? r : finish(s, t, e);
 		whole = whole || t->answer->status == 416;
-		r = pause_for(t->answer, tries, &msec, e);
+		r = session_pause_for(t->answer, tries, &msec, e);
 		if (r == 0)
-			pause_msec(msec);
+			session_pause(msec);
 	}
 	return r;
 }
 
 int session_request(struct session *s, const struct fetch_request *q,
-		    const struct session_sink *sink, char *ret_media_type, struct err *e)
+		    const struct session_sink *sink, int upload_fd, char *ret_media_type,
+		    struct err *e)
 {
 	_cleanup_free_ struct http_answer *a = calloc(1, sizeof(*a));
 	struct transfer t = {.session = s,
@@ -645,6 +657,8 @@ int session_request(struct session *s, const struct fetch_request *q,
 		r = ping(s, q->kind == FETCH_PING, e);
 	if (r < 0 || q->kind == FETCH_PING)
 		return r;
+	if (q->kind == FETCH_PUT_BLOB || q->kind == FETCH_PUT_MANIFEST)
+		return session_put(s, q, upload_fd, e);
 	r = transfer(s, q, &t, e);
 	if (r == 0)
 		memcpy(ret_media_type, a->media_type, sizeof(a->media_type));

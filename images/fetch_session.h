@@ -21,6 +21,7 @@ struct session_sink {
 	void *arg;
 };
 
-/* ret_media_type: of a manifest; 128 bytes. */
+/* upload_fd: the file of a FETCH_PUT_*. ret_media_type: of a manifest; 128 bytes. */
 int session_request(struct session *s, const struct fetch_request *q,
-		    const struct session_sink *sink, char *ret_media_type, struct err *e);
+		    const struct session_sink *sink, int upload_fd, char *ret_media_type,
+		    struct err *e);

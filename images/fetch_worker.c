@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,7 @@ static int check_registry(const struct fetch_registry *g, struct err *e)
 {
 	if (!is_text(g->host, sizeof(g->host)) || !*g->host || strpbrk(g->host, "/?#@\\") ||
 	    !is_text(g->repository, sizeof(g->repository)) || strpbrk(g->repository, "?#\\%") ||
+	    !is_text(g->mount_from, sizeof(g->mount_from)) || strpbrk(g->mount_from, "?#\\%") ||
 	    strnlen(g->user, sizeof(g->user)) == sizeof(g->user) ||
 	    strnlen(g->password, sizeof(g->password)) == sizeof(g->password) || g->stall_sec == 0)
 		return err_set(e, ERR_INTERNAL, EINVAL, "a registry that is none");
@@ -101,7 +103,7 @@ static int serve_stream(struct worker *w, const struct fetch_request *q, struct 
 
 	if (!w->stream_open)
 		return err_set(&a->error, ERR_INTERNAL, EPIPE, "an earlier download failed");
-	r = session_request(w->session, q, &sink, a->media_type, &a->error);
+	r = session_request(w->session, q, &sink, -1, a->media_type, &a->error);
 	if (r < 0) {
 		fd_close(FETCH_FD_STREAM);
 		w->stream_open = false;
@@ -109,21 +111,30 @@ static int serve_stream(struct worker *w, const struct fetch_request *q, struct 
 	return r;
 }
 
-static int serve(struct worker *w, const struct fetch_request *q)
+/* Texts that become part of an address or a header. */
+static bool is_sound(const struct fetch_request *q, int upload_fd)
+{
+	const bool upload = q->kind == FETCH_PUT_BLOB || q->kind == FETCH_PUT_MANIFEST;
+
+	return q->kind <= FETCH_PUT_MANIFEST && is_text(q->reference, sizeof(q->reference)) &&
+	       !strpbrk(q->reference, "/?#\\%") && upload == (upload_fd >= 0) &&
+	       is_text(q->media_type, sizeof(q->media_type)) &&
+	       !(q->kind == FETCH_BLOB && q->from_bytes >= q->size_bytes);
+}
+
+static int serve(struct worker *w, const struct fetch_request *q, int upload_fd)
 {
 	struct fetch_answer a = {0};
 	struct strbuf b = {0};
 	const struct session_sink small = {.write = add_small, .arg = &b};
 	int r;
 
-	if (q->kind > FETCH_BLOB || !is_text(q->reference, sizeof(q->reference)) ||
-	    strpbrk(q->reference, "/?#\\%") ||
-	    (q->kind == FETCH_BLOB && q->from_bytes >= q->size_bytes))
+	if (!is_sound(q, upload_fd))
 		r = err_set(&a.error, ERR_INTERNAL, EINVAL, "a request that is none");
 	else if (q->kind == FETCH_BLOB)
 		r = serve_stream(w, q, &a);
 	else
-		r = session_request(w->session, q, &small, a.media_type, &a.error);
+		r = session_request(w->session, q, &small, upload_fd, a.media_type, &a.error);
 	if (r == 0) {
 		/* Of tries that failed before one did not. */
 		err_clear(&a.error);
@@ -170,6 +181,34 @@ void fetch_worker_fail(const struct err *why)
 	send_answer(&a, NULL);
 }
 
+/* One request, and the file that comes with it (-1: none). -ENODATA at the end. */
+static int next_request(struct fetch_request *q, int *ret_fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec v = {q, sizeof(*q)};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = control.room,
+			   .msg_controllen = sizeof(control.room)};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(FETCH_FD_REQUESTS, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(*q))
+		return -ENODATA;
+	*ret_fd = -1;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	return 0;
+}
+
 int fetch_worker_run(void)
 {
 	_cleanup_free_ struct worker *w = calloc(1, sizeof(*w));
@@ -182,9 +221,13 @@ int fetch_worker_run(void)
 		return 1;
 	}
 	w->stream_open = true;
-	do
-		r = fd_read_exact(FETCH_FD_REQUESTS, &q, sizeof(q), "request", NULL);
-	while (r == 0 && serve(w, &q) == 0);
+	do {
+		_cleanup_close_ int fd = -1;
+
+		r = next_request(&q, &fd);
+		if (r == 0)
+			r = serve(w, &q, fd);
+	} while (r == 0);
 	session_free(w->session);
 	http_free(w->http);
 	explicit_bzero(&w->registry, sizeof(w->registry));

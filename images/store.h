@@ -148,6 +148,9 @@ struct image_text {
 int image_add(struct img_store *s, const char *id, const struct image_text *t, struct err *e);
 /* Load one by its full id, hold it until the store is closed. ERR_NOT_FOUND, also when a layer is missing. name is left NULL. */
 int image_load(struct img_store *s, const char *id, struct img_image *ret, struct err *e);
+/* Configuration and manifest as they came; the manifest NULL where there was none. Caller frees both. */
+int image_texts(struct img_store *s, const char *id, char **ret_config, size_t *ret_config_len,
+		char **ret_manifest, size_t *ret_manifest_len, struct err *e);
 /* Only its configuration and manifest digest; for lists. */
 int image_peek(struct img_store *s, const char *id, struct img_config *ret_config,
 	       char **ret_digest, struct err *e);

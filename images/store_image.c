@@ -213,6 +213,27 @@ int image_peek(struct img_store *s, const char *id, struct img_config *ret_confi
 	return r;
 }
 
+int image_texts(struct img_store *s, const char *id, char **ret_config, size_t *ret_config_len,
+		char **ret_manifest, size_t *ret_manifest_len, struct err *e)
+{
+	_cleanup_free_ char *config = NULL, *manifest = NULL;
+	_cleanup_close_ int fd = path_open_dir_at(s->images, id, e);
+	size_t config_len, manifest_len = 0;
+	int r = fd;
+
+	if (r >= 0)
+		r = path_read_file_at(fd, CONFIG_FILE, IMG_JSON_MAX, &config, &config_len, e);
+	if (r >= 0 && faccessat(fd, MANIFEST_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = path_read_file_at(fd, MANIFEST_FILE, IMG_JSON_MAX, &manifest, &manifest_len, e);
+	if (r < 0)
+		return err_wrap(e, "image %.12s", id);
+	*ret_config = TAKE_PTR(config);
+	*ret_config_len = config_len;
+	*ret_manifest = TAKE_PTR(manifest);
+	*ret_manifest_len = manifest_len;
+	return 0;
+}
+
 void img_image_done(struct img_image *i)
 {
 	if (!i)

@@ -327,6 +327,79 @@ static const struct {
 	{"both", "/manifests/", other_manifest, false},
 };
 
+/* ---- lies to who pushes ------------------------------------------------------------------------------- */
+
+static void say_place(const struct peer *p, const char *format, int port)
+{
+	char place[256], text[320];
+
+	snprintf(place, sizeof(place), format, port);
+	snprintf(text, sizeof(text), "Location: %s\r\n", place);
+	say(p, "202 Accepted", text, "", 0);
+}
+
+/* method and repository decide; a registry that takes everything for what is not here. */
+static void take(const struct peer *p, const char *method, const char *path)
+{
+	const char *name = path + strcspn(path + 1, "/") + 2; /* behind "/v2/" */
+	const bool put = strcmp(method, "PUT") == 0, post = strcmp(method, "POST") == 0;
+
+#define LIE(repository, when) (strncmp(name, repository "/", strlen(repository "/")) == 0 && (when))
+	if (strcmp(method, "HEAD") == 0) {
+		if (LIE("pushlies", true))
+			say(p, "200 OK", "", "xx", 2);
+		say(p, "404 Not Found", "", "", 0);
+	}
+	if (LIE("pushnowhere", post))
+		say(p, "202 Accepted", "", "", 0);
+	if (LIE("pushfile", post))
+		say_place(p, "file:///etc/shadow", 0);
+	if (LIE("pushelsewhere", post && !strcasestr(p->head, "\r\nAuthorization:")))
+		say(p, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", "", 0);
+	if (LIE("pushelsewhere", post))
+		say_place(p, "http://127.0.0.1:%d/there?x=y", p->liar->elsewhere);
+	if (LIE("pushround", post))
+		say(p, "307 Temporary Redirect", "Location: /v2/pushround/blobs/uploads/\r\n", "",
+		    0);
+	if (LIE("pushmoves", put))
+		say(p, "307 Temporary Redirect", "Location: /v2/\r\n", "", 0);
+	if (LIE("pushbusy", put)) {
+		__atomic_fetch_add(&p->liar->seen->tries, 1, __ATOMIC_SEQ_CST);
+		say(p, "503 Service Unavailable", "Retry-After: 0\r\n", "", 0);
+	}
+	if (LIE("pushonce", put && is_first(p)))
+		_exit(0);
+	if (LIE("pushdenied", post))
+		say(p, "403 Forbidden", "", "", 0);
+	if (LIE("pushlarge", put))
+		say(p, "413 Content Too Large", "", "", 0);
+	if (LIE("pushaccepts", put))
+		say(p, "202 Accepted", "", "", 0);
+	if (post)
+		say_place(p, "/take/%d", 1);
+	say(p, "201 Created", "", "", 0);
+}
+
+/* A request's body is read before it is answered, or the answer may be lost with the connection. */
+static void drain(const struct peer *p, size_t have)
+{
+	const char *end = strstr(p->head, "\r\n\r\n"), *field;
+	size_t left = 0;
+	char buf[4096];
+
+	field = strcasestr(p->head, "\r\nContent-Length:");
+	if (field)
+		left = strtoul(field + strlen("\r\nContent-Length:"), NULL, 10);
+	have -= end ? (size_t)(end + 4 - p->head) : have;
+	while (left > have) {
+		ssize_t n = read(p->fd, buf, sizeof(buf));
+
+		if (n <= 0)
+			return;
+		have += (size_t)n;
+	}
+}
+
 /* ---- serving ------------------------------------------------------------------------------------------- */
 
 static void honest(const struct peer *p, const char *path)
@@ -360,7 +433,7 @@ static void honest(const struct peer *p, const char *path)
 static void serve(struct liar *l, int fd, int port)
 {
 	struct peer p = {.liar = l, .fd = fd, .port = port};
-	char head[16384], path[1024];
+	char head[16384], path[1024], method[8];
 	size_t len = 0;
 
 	while (len < sizeof(head) - 1) {
@@ -378,8 +451,11 @@ static void serve(struct liar *l, int fd, int port)
 	if (strcasestr(head, "\r\nAuthorization:"))
 		*(port == l->port ? &l->seen->secret_at_home : &l->seen->secret_elsewhere) = true;
 	p.head = head;
-	if (sscanf(head, "GET %1023s", path) != 1)
-		say(&p, "405 Method Not Allowed", "", "", 0);
+	if (sscanf(head, "%7s %1023s", method, path) != 2 || path[0] != '/')
+		say(&p, "400 Bad Request", "", "", 0);
+	drain(&p, len);
+	if (strcmp(method, "GET") != 0)
+		take(&p, method, path);
 	honest(&p, path);
 }
 

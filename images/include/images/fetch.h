@@ -9,7 +9,9 @@
  * (images/pull.c), so a lying registry or a taken over insula-fetch can only make a pull fail.
  *
  *	descriptor	is
- *	3		requests: a pipe, one struct fetch_registry, then any number of struct fetch_request
+ *	3		requests: a socket (SOCK_SEQPACKET), one struct fetch_registry, then any number of struct
+ *			fetch_request; with a FETCH_PUT_* comes the descriptor of a file (SCM_RIGHTS), of which the
+ *			first size_bytes are sent to the registry
  *	4		answers: a pipe; per request one struct fetch_answer, then body_len bytes of a FETCH_MANIFEST's,
  *			FETCH_SMALL's body
  *	5		stream: a pipe for the bytes of FETCH_BLOB
@@ -48,6 +50,8 @@ struct fetch_registry {
 	bool may_http;
 	/* The certificate of the registry is checked. */
 	bool verify;
+	bool push;            /* ask for the right to write, too */
+	char mount_from[256]; /* another repository there, that may have what is pushed; or "" */
 	/* Credentials; user "" and password "": none. user "": password is a refresh ("identity") token. */
 	char user[256];
 	char password[16384];
@@ -59,15 +63,18 @@ enum fetch_kind {
 	FETCH_MANIFEST, /* by tag or digest: body in the answer */
 	FETCH_SMALL, /* a blob of at most FETCH_MANIFEST_MAX (a configuration): body in the answer */
 	FETCH_BLOB,  /* a blob, to the stream */
+	FETCH_PUT_BLOB, /* have the registry have this blob: it is sent unless it is there, or in mount_from */
+	FETCH_PUT_MANIFEST, /* under a tag or its digest */
 };
 
 struct fetch_request {
 	uint32_t kind;
-	char reference[136]; /* tag, or "sha256:…" */
-	uint64_t
-		size_bytes; /* that the blob must have; FETCH_MANIFEST: UINT64_MAX when not known */
-	uint64_t
-		from_bytes; /* FETCH_BLOB: of it, so many are there already; less than size_bytes */
+	char reference[136];  /* tag, or "sha256:…" */
+	char media_type[128]; /* FETCH_PUT_MANIFEST */
+	/* That the blob must have; FETCH_MANIFEST: UINT64_MAX when not known. */
+	uint64_t size_bytes;
+	/* FETCH_BLOB: of it, so many are there already; less than size_bytes. */
+	uint64_t from_bytes;
 };
 
 struct fetch_answer {

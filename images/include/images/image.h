@@ -134,6 +134,13 @@ int img_reference_qualify(struct img_store *s, struct img_reference *r, char *co
 int img_pull(struct img_store *s, const struct img_reference *r, const struct img_pull_params *how,
 	     const struct img_progress *p, char **ret_id, struct err *e);
 
+/* Have a registry have a stored image under `to`, a name with or without a tag: with the manifest and the layers it came with, where the store
+ * has all of them as they came, else with a new manifest over the same configuration and layers. Layers that are there, or in
+ * another repository of that registry under which we know the image, are not sent. *ret_digest: of the manifest; caller frees. */
+int img_push(struct img_store *s, const struct img_reference *image, const struct img_reference *to,
+	     const struct img_pull_params *how, const struct img_progress *p, char **ret_digest,
+	     struct err *e);
+
 /* One more name for a stored image. */
 int img_tag(struct img_store *s, const struct img_reference *image, const char *name,
 	    struct err *e);
