@@ -198,7 +198,7 @@ clean:
 	rm -rf $(BUILD)
 
 ## make format        format all C files
-## make lint          check layering, forbidden calls, format
+## make lint          check layering, forbidden calls, that each mutant is still where its table says
 C_FILES := $(shell find $(ROOMS) tests -name '*.[ch]' 2>/dev/null)
 format:
 	clang-format -i $(C_FILES)
@@ -209,6 +209,7 @@ format-check:
 
 lint:
 	$(Q)tests/lint.sh
+	$(Q)tests/mutants/run --check
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)

@@ -115,6 +115,13 @@ hostile-compare: tests
 	$(Q)tests/deps.sh build run test rivals
 	$(Q)BUILD='$(BUILD)' tests/hostile/compare
 
+## make mutants       MUTANT=name  take each defence of a container away, see that its tests fail
+# Each in a copy of the tree; tests/mutants/table lists them, docs/security.md says which row each is of.
+.PHONY: mutants
+mutants:
+	$(Q)tests/deps.sh build run test
+	$(Q)CC='$(CC)' MUTANT='$(MUTANT)' tests/mutants/run
+
 ## make fuzz          FUZZ_SECONDS=20  every fuzz target for so long; exit 1 when one finds something
 # A build of its own: clang, sanitizers, and archives that report their coverage.
 .PHONY: fuzz fuzz-run

@@ -146,6 +146,14 @@ static int try_connect(const char *path)
 	return puts("connected") < 0;
 }
 
+/* key NAME: in the session keyring that it was started with. */
+static int find_key(const char *name)
+{
+	if (syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", name, 0) < 0)
+		return printf("%s\n", strerror(errno)) < 0;
+	return puts("found") < 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
@@ -156,6 +164,8 @@ int main(int argc, char **argv)
 		return calls();
 	if (!strcmp(word, "connect") && argc > 2)
 		return try_connect(argv[2]);
+	if (!strcmp(word, "key") && argc > 2)
+		return find_key(argv[2]);
 	/* write PATH…: says for each whether it can be opened for that */
 	if (!strcmp(word, "write")) {
 		for (int i = 2; i < argc; i++)

@@ -8,14 +8,17 @@
  *	signals			SIGPIPE and SIGHUP are ignored, SIGTERM and SIGUSR1 blocked
  *	leak			descriptors 3 to 12 are the host's root directory, and survive exec
  *	bind SOURCE TARGET	in a mount namespace of its own, SOURCE is on TARGET
+ *	chroot DIR		in a mount namespace of its own, all of the host is on DIR, and that is its root directory
  *	user UID		becomes that user, without capabilities
  *	groups GID		is in that supplementary group
+ *	key NAME		has a session keyring with that key
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -93,6 +96,13 @@ static void bind_privately(const char *source, const char *target)
 		die("bind");
 }
 
+static void live_in_chroot(const char *dir)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("/", dir, NULL, MS_BIND | MS_REC, NULL) < 0 || chroot(dir) < 0 || chdir("/") < 0)
+		die("chroot");
+}
+
 static void become(unsigned id)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
@@ -103,6 +113,13 @@ static void join(gid_t group)
 {
 	if (setgroups(1, &group) < 0)
 		die("join the group");
+}
+
+static void keep_key(const char *name)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ||
+	    syscall(SYS_add_key, "user", name, "secret", 6, KEY_SPEC_SESSION_KEYRING) < 0)
+		die("keep a key");
 }
 
 int main(int argc, char **argv)
@@ -120,10 +137,14 @@ int main(int argc, char **argv)
 			leak_root();
 		else if (!strcmp(argv[i], "bind") && i + 2 < argc)
 			bind_privately(argv[i + 1], argv[i + 2]), i += 2;
+		else if (!strcmp(argv[i], "chroot") && i + 1 < argc)
+			live_in_chroot(argv[++i]);
 		else if (!strcmp(argv[i], "user") && i + 1 < argc)
 			become((unsigned)atoi(argv[++i]));
 		else if (!strcmp(argv[i], "groups") && i + 1 < argc)
 			join((gid_t)atoi(argv[++i]));
+		else if (!strcmp(argv[i], "key") && i + 1 < argc)
+			keep_key(argv[++i]);
 		else
 			break;
 	}

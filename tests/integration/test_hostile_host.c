@@ -409,6 +409,36 @@ static void landlock_in_a_bundle(void **state)
 	assert_int_equal(access(text("%s/etc/passwd", world->rootfs), F_OK), 0);
 }
 
+/* What a user owns outside of his home and working directory is part of the system: his sandbox only reads it. */
+static void own_files_elsewhere_are_only_read(void **state)
+{
+	static const char script[] =
+		"echo changed > /opt/own/file; rm -f /opt/own/file; touch /opt/own/new; "
+		"chmod 777 /opt/own; cat /opt/own/file";
+	const struct user *const users[] = {with_ids, without_ids};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world as = world_as(world, users[i]);
+
+		if (!user_can_run(&as))
+			skip();
+		make_tree("/opt/own");
+		write_file("/opt/own/file", "mine\n", 0644);
+		assert_int_equal(chown("/opt/own", users[i]->uid, users[i]->gid), 0);
+		assert_int_equal(chown("/opt/own/file", users[i]->uid, users[i]->gid), 0);
+		struct run_result r =
+			run_insula(&as, ARGV("run", "--rm", "--rootfs", "/", "sh", "-c", script));
+		char *tree = tree_text("/opt/own");
+
+		remove_tree("/opt/own");
+		assert_string_equal(r.out, "mine\n");
+		assert_string_equal(tree, " d 755 \nfile f 644 5 \n");
+		free(tree);
+		run_result_done(&r);
+	}
+}
+
 /* What is asked for anew by name is there: the streams that were given, wherever they lead. */
 static void streams_can_be_opened_anew(void **state)
 {
@@ -482,6 +512,7 @@ static const struct hostile_test tests[] = {
 	{"Landlock alone keeps the mounts", landlock_alone_keeps_the_mounts},
 	{"Landlock alone keeps from abstract sockets", landlock_alone_keeps_from_abstract_sockets},
 	{"Landlock in a bundle", landlock_in_a_bundle},
+	{"own files elsewhere are only read", own_files_elsewhere_are_only_read},
 	{"streams can be opened anew", streams_can_be_opened_anew},
 	{"nothing is left", nothing_is_left},
 };

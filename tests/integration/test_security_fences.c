@@ -51,6 +51,35 @@ static void namespaces_of_its_own(void **state)
 	}
 }
 
+/* ---- the root directory ------------------------------------------------------------------------- */
+
+/* A rescue system, an initramfs: the host itself runs in a chroot, and the root of the container's mount namespace is not the
+ * container's root. Whoever comes in is in the container all the same. */
+static void host_in_a_chroot(void **state)
+{
+	static const char script[] = "ls -d /data /usr /boot 2>/dev/null; cat /etc/plain";
+	const char *place = text("%s/host-root", world->dir);
+	const char *const *how = ARGV("chroot", place);
+	const char *dir = bundle(world, "chroot", text("%s; echo ready; sleep 1000", script), NULL);
+	char buf[4096] = "";
+	int fd;
+	pid_t pid;
+
+	(void)state;
+	make_tree(place);
+	pid = start(launched(how, oci_argv(world, ARGV("run", "--bundle", dir, world->id))), false,
+		    &fd);
+	if (!read_until(fd, "ready\n", buf, sizeof(buf), 60) ||
+	    strcmp(buf, "/data\njust text\nready\n") != 0)
+		fail_msg("%s", buf);
+	expect_result(run(&(struct run_spec){
+			      .argv = launched(how, oci_argv(world, ARGV("exec", world->id, "sh",
+									 "-c", script)))}),
+		      0, "/data\njust text\n", "");
+	bundle_end(world, pid, fd);
+	assert_int_equal(rmdir(place), 0);
+}
+
 /* ---- ids and groups ------------------------------------------------------------------------------ */
 
 #define IN_USERNS                                                                                  \
@@ -116,6 +145,46 @@ static void descriptors_that_nobody_passed(void **state)
 		expect_error(run_oci(world, ARGV("exec", "--preserve-fds", text("%d", n), world->id,
 						 "probe", "fds")),
 			     1, "descriptor|to be preserved");
+	bundle_end(world, pid, fd);
+}
+
+/* ---- keys --------------------------------------------------------------------------------------- */
+
+/* Without a filter that forbids the calls: the keyring itself is another. */
+static void keys_of_the_caller(void **state)
+{
+	static const char missing[] = "Required key not available\n", name[] = "insula-test-key";
+	const char *const *how = ARGV("key", name);
+	const char *root = image(world, "keys"), *dir;
+	struct run_result r;
+	int fd;
+	pid_t pid;
+
+	(void)state;
+	/* Found by whoever is no container, where the kernel has keys. */
+	r = run(&(struct run_spec){
+		.argv = launched(how, ARGV(text("%s/bin/hostile", root), "key", name))});
+	if (strcmp(r.out, "found\n") != 0) {
+		print_message("# skip: no keys here: %s%s", r.out, r.err);
+		run_result_done(&r);
+		skip();
+	}
+	run_result_done(&r);
+	dir = bundle(world, "keys", text("hostile key %s", name),
+		     CHANGES("root.path", quoted(root)));
+	expect_result(run(&(struct run_spec){
+			      .argv = launched(how, oci_argv(world, ARGV("run", "--bundle", dir,
+									 world->id)))}),
+		      0, missing, "");
+	pid = bundle_start(
+		world,
+		bundle(world, "keys", "echo ready; sleep 1000", CHANGES("root.path", quoted(root))),
+		"ready", &fd);
+	expect_result(
+		run(&(struct run_spec){
+			.argv = launched(how, oci_argv(world, ARGV("exec", world->id, "hostile",
+								   "key", name)))}),
+		0, missing, "");
 	bundle_end(world, pid, fd);
 }
 
@@ -188,8 +257,10 @@ static void terminal_of_the_caller(void **state)
 
 static const struct hostile_test tests[] = {
 	{"namespaces of its own", namespaces_of_its_own},
+	{"a host in a chroot", host_in_a_chroot},
 	{"groups of the caller", groups_of_the_caller},
 	{"descriptors that nobody passed", descriptors_that_nobody_passed},
+	{"keys of the caller", keys_of_the_caller},
 	{"device rules", device_rules},
 	{"terminal of the caller", terminal_of_the_caller},
 };

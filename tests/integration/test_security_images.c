@@ -172,6 +172,26 @@ static struct run_result run_with_console(const char *dir)
 	return r;
 }
 
+/* The console is a link out of the root, to a file that is there. */
+static void console_leads_outside(const char *root, const char *out)
+{
+	const char *links[] = {text("%s/file", out), "../../outside/file",
+			       "/../../../../../../../etc/hostname"};
+	const char *console = text("%s/dev/console", root);
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++) {
+		assert_int_equal(unlink(console), 0);
+		assert_int_equal(symlink(links[i], console), 0);
+		expect_error(run_with_console(bundle(
+				     world, "console", "true",
+				     CHANGES("root.path", quoted(root), "mounts",
+					     "[" PROC ", " MOUNT("/dev", "tmpfs", "tmpfs",
+								 "\"tmpcopyup\"") ", " DEVPTS "]",
+					     "process.terminal", "true", NO_MASKS))),
+			     1, "/dev/console");
+	}
+}
+
 static void console_goes_astray(void **state)
 {
 	const char *out = outside(world), *root = image(world, "console");
@@ -222,6 +242,7 @@ static void console_goes_astray(void **state)
 		else
 			expect_result(r, 0, "", "");
 	}
+	console_leads_outside(root, out);
 	after = tree_text("/dev");
 	assert_string_equal(before, after);
 	free(before);
