@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The floor of the benchmark: a minimal program that does what a container start cannot avoid, and nothing else:
- * clone3 into new namespaces, the usual mounts, device nodes, masks, pivot_root, a cgroup with three limits, a seccomp
+ * clone3 into new namespaces, the loopback interface, the usual mounts, device nodes, masks, pivot_root, a cgroup with three limits and the rules of devices, a seccomp
  * filter, capabilities, execve, wait, clean up. No configuration, no state, no checks: every number is written in here.
  *
- *	floor ROOTFS COMMAND [ARGUMENT…]		FLOOR_SECCOMP=0: without the filter
+ *	floor ROOTFS COMMAND [ARGUMENT…]		FLOOR_SECCOMP=0: without the filter, FLOOR_NETNS=0: in the caller's network
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -84,6 +86,11 @@ static int make_group_v2(void)
 	return fd;
 }
 
+/* Those of the usual devices. On v2 they are a program for the kernel, which the floor leaves out. */
+static const char *const rules[] = {"c *:* m",   "b *:* m",    "c 1:3 rwm", "c 1:5 rwm",
+				    "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm", "c 5:0 rwm",
+				    "c 5:2 rwm", "c 136:* rwm"};
+
 static void make_group_v1(int fds[N_V1])
 {
 	for (size_t i = 0; i < N_V1; i++) {
@@ -102,6 +109,11 @@ static void make_group_v1(int fds[N_V1])
 		if (!strcmp(v1[i], "cpuset")) {
 			put(fds[i], "cpuset.cpus", "0-1");
 			put(fds[i], "cpuset.mems", "0");
+		}
+		if (!strcmp(v1[i], "devices")) {
+			put(fds[i], "devices.deny", "a");
+			for (size_t k = 0; k < sizeof(rules) / sizeof(*rules); k++)
+				put(fds[i], "devices.allow", rules[k]);
 		}
 	}
 }
@@ -137,7 +149,39 @@ static const char *const masked_dirs[] = {"proc/acpi", "proc/scsi", "sys/firmwar
 static const char *const readonly[] = {"proc/bus", "proc/fs", "proc/irq", "proc/sys",
 				       "proc/sysrq-trigger"};
 
-static void build_root(const char *root)
+/* The hierarchies as the container sees them. */
+static void mount_cgroups(bool v2)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	char path[64];
+
+	if (v2) {
+		mount_at("cgroup2", "sys/fs/cgroup", flags | MS_RDONLY, NULL);
+		return;
+	}
+	mount_at("tmpfs", "sys/fs/cgroup", flags, "mode=755,size=1m");
+	for (size_t i = 0; i < N_V1; i++) {
+		snprintf(path, sizeof(path), "sys/fs/cgroup/%s", v1[i]);
+		if (mkdir(path, 0755) < 0)
+			die(path);
+		mount_at("cgroup", path, flags | MS_RDONLY,
+			 strcmp(v1[i], "systemd") ? v1[i] : "none,name=systemd");
+	}
+	if (mount(NULL, "sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0)
+		die("sys/fs/cgroup");
+}
+
+static void loopback_up(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		die("lo");
+	close(fd);
+}
+
+static void build_root(const char *root, bool v2)
 {
 	const unsigned long nsd = MS_NOSUID | MS_NOEXEC | MS_NODEV;
 
@@ -153,6 +197,7 @@ static void build_root(const char *root)
 	mount_at("tmpfs", "dev/shm", nsd, "mode=1777,size=65536k");
 	mount_at("mqueue", "dev/mqueue", nsd, NULL);
 	mount_at("sysfs", "sys", nsd | MS_RDONLY, NULL);
+	mount_cgroups(v2);
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
 		if (mknod(nodes[i].name, S_IFCHR | 0666, makedev(1, nodes[i].minor)) < 0)
 			die(nodes[i].name);
@@ -190,6 +235,11 @@ static void filter(void)
 		die("seccomp");
 }
 
+static bool asked(const char *variable)
+{
+	return !getenv(variable) || strcmp(getenv(variable), "0") != 0;
+}
+
 int main(int argc, char **argv)
 {
 	const bool v2 = is_v2();
@@ -200,6 +250,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 125;
+	if (!asked("FLOOR_NETNS"))
+		args.flags &= ~(uint64_t)CLONE_NEWNET;
 	snprintf(group, sizeof(group), "insula-floor-%d", getpid());
 	if (v2) {
 		group_fd = make_group_v2();
@@ -220,13 +272,15 @@ int main(int argc, char **argv)
 		close(go[1]);
 		if (read(go[0], &c, 1) < 0 || unshare(CLONE_NEWCGROUP) < 0)
 			die("unshare");
-		build_root(argv[1]);
+		if (args.flags & CLONE_NEWNET)
+			loopback_up();
+		build_root(argv[1], v2);
 		if (sethostname("floor", 5) < 0)
 			die("sethostname");
 		for (int cap = 0; cap <= 40; cap++)
 			if (cap != 5 && cap != 10 && cap != 29)
 				prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-		if (!getenv("FLOOR_SECCOMP") || strcmp(getenv("FLOOR_SECCOMP"), "0"))
+		if (asked("FLOOR_SECCOMP"))
 			filter();
 		execv(argv[2], argv + 2);
 		die(argv[2]);

@@ -259,7 +259,8 @@ static void host_as_root(int rounds)
 	};
 
 	in_child(plan_root);
-	measure("the host's own system, as root", v, 3, rounds);
+	measure(&(struct setting){.title = "the host's own system, as root", .rounds = rounds}, v,
+		3);
 	compare(v, 3, "floor", AIM_FLOOR, rounds);
 }
 
@@ -309,7 +310,9 @@ static void host_as_user(int rounds)
 	}
 	make_user();
 	in_child(plan_user);
-	measure("the host's own system, as an ordinary user", v, 3, rounds);
+	measure(&(struct setting){.title = "the host's own system, as an ordinary user",
+				  .rounds = rounds},
+		v, 3);
 	compare(v, 3, "floor", AIM_FLOOR, rounds);
 }
 
@@ -391,10 +394,14 @@ static void image(int rounds)
 
 	make_image();
 	in_child(plan_image);
-	measure("an image at hand", v, 3, rounds);
+	measure(&(struct setting){.title = "an image at hand", .rounds = rounds}, v, 3);
 	compare(v, 3, "floor", AIM_FLOOR, rounds);
 	rounds = rounds > 4 ? rounds / 4 : 1;
-	measure("an image at hand (podman: overlay storage, its own runtime)", w, 2, rounds);
+	measure(
+		&(struct setting){
+			.title = "an image at hand (podman: overlay storage, its own runtime)",
+			.rounds = rounds},
+		w, 2);
 	compare(w, 2, "podman run", AIM_PODMAN, rounds);
 }
 
@@ -416,5 +423,5 @@ static int inside(int rounds)
 
 int main(int argc, char **argv)
 {
-	return world_run(inside, rounds_from(argc, argv, 40));
+	return world_run(inside, rounds_from(argc, argv, 20));
 }

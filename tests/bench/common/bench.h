@@ -33,20 +33,33 @@ int rounds_from(int argc, char **argv, int usual);
 
 struct contender {
 	const char *name;
-	const char *const *argv; /* argv[0] is a path */
-	const char *const *env;  /* NULL: ours */
-	const char *cwd;         /* NULL: ours */
-	uid_t uid;               /* 0: root */
+	const char *const
+		*argv; /* argv[0] is a path; "@" becomes the name of the client's container */
+	/* In place of argv alone: several commands, one after the other, up to NULL; before the last of them everybody that
+	 * the others left ends. */
+	const char *const *const *steps;
+	const char *const *env; /* NULL: ours */
+	const char *cwd;        /* NULL: ours */
+	uid_t uid;              /* 0: root */
 	bool left_out;
-	double *msec, *cpu; /* a value per round */
-	long peak_kib;
+	double *msec, *cpu, *peak_kib; /* a value per round; the peak is of the largest process */
+};
+
+/* How measure() runs them. */
+struct setting {
+	const char *title;
+	int rounds;
+	int clients;      /* so many at once, each with a container of its own; 0: one */
+	bool with_others; /* containers of ours live meanwhile, and are not waited for */
 };
 
 /* Run all of them, round by round, each time beginning with another; print a table. The processor time is of all
  * processes of a run, also of those that outlive the one that was started: the next begins when they are gone. */
-void measure(const char *title, struct contender *v, size_t n, int rounds);
+void measure(const struct setting *s, struct contender *v, size_t n);
 
-/* After measure(): how the first stands to `name`, and what it should be; by the tenth percentiles. */
+/* After measure(): how the first stands to `name`, and what it should be; by the tenth percentiles. compare_peak():
+ * the medians of the peaks of memory. */
 void compare(const struct contender *v, size_t n, const char *name, double aim, int rounds);
+void compare_peak(const struct contender *v, size_t n, const char *name, double aim, int rounds);
 
 #endif

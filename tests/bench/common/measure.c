@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,7 +17,9 @@
 
 #include "bench.h"
 
-#define WARM_UP 3
+#define WARM_UP     3
+#define ARGS_MAX    31
+#define CLIENTS_MAX 64
 
 static double msec_since(const struct timespec *from)
 {
@@ -27,11 +30,13 @@ static double msec_since(const struct timespec *from)
 	       (double)(now.tv_nsec - from->tv_nsec) / 1e6;
 }
 
-/* In a child that shares our memory until it executes: nothing of ours is written. */
-static void become(const struct contender *c)
+static void become(const struct contender *c, const char *const *argv, const char *id)
 {
+	const char *own[ARGS_MAX + 1] = {NULL};
 	int null = open("/dev/null", O_RDONLY);
 
+	for (size_t i = 0; argv[i] && i < ARGS_MAX; i++)
+		own[i] = strcmp(argv[i], "@") ? argv[i] : id;
 	if (null < 0 || dup2(null, 0) < 0)
 		_exit(126);
 	if (c->uid && (setgroups(0, NULL) < 0 || setresgid(c->uid, c->uid, c->uid) < 0 ||
@@ -39,8 +44,44 @@ static void become(const struct contender *c)
 		_exit(126);
 	if (c->cwd && chdir(c->cwd) < 0)
 		_exit(126);
-	execve(c->argv[0], (char *const *)c->argv, c->env ? (char *const *)c->env : environ);
+	execve(own[0], (char *const *)own, c->env ? (char *const *)c->env : environ);
 	_exit(127);
+}
+
+/* A process of its own, to which the containers of its commands are left. */
+static void run_steps(const struct contender *c, const char *id)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (size_t i = 0; c->steps[i]; i++) {
+		int status;
+		pid_t pid;
+
+		/* A container that runs cannot be deleted. */
+		while (!c->steps[i + 1] && waitpid(-1, NULL, 0) > 0)
+			;
+		pid = fork();
+		if (pid == 0)
+			become(c, c->steps[i], id);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static pid_t start_client(const struct contender *c, int number)
+{
+	char id[16];
+	pid_t pid;
+
+	FORMAT(id, "b%d", number);
+	pid = fork();
+	if (pid == 0 && c->steps)
+		run_steps(c, id);
+	if (pid == 0)
+		become(c, c->argv, id);
+	if (pid < 0)
+		die("fork");
+	return pid;
 }
 
 static double cpu_msec(void)
@@ -52,34 +93,39 @@ static double cpu_msec(void)
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
 }
 
-static void one(struct contender *c, int round, const char *title)
+static void one(struct contender *c, int round, const struct setting *s)
 {
-	double cpu = cpu_msec();
+	const int clients = s->clients > 0 ? s->clients : 1;
+	double cpu = cpu_msec(), peak = 0;
+	pid_t pids[CLIENTS_MAX];
 	struct timespec from;
-	struct rusage usage;
-	int status;
-	pid_t pid;
 
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	pid = fork();
-	if (pid == 0)
-		become(c);
-	if (pid < 0 || wait4(pid, &status, 0, &usage) != pid || status != 0) {
-		fprintf(stderr, "bench: %s, %s: ended with status %#x\n", title, c->name, status);
-		errno = 0;
-		die(c->argv[0]);
+	for (int i = 0; i < clients; i++)
+		pids[i] = start_client(c, i);
+	for (int i = 0; i < clients; i++) {
+		struct rusage usage;
+		int status;
+
+		if (wait4(pids[i], &status, 0, &usage) != pids[i] || status != 0) {
+			fprintf(stderr, "bench: %s, %s: ended with status %#x\n", s->title, c->name,
+				status);
+			errno = 0;
+			die(c->argv[0]);
+		}
+		if ((double)usage.ru_maxrss > peak)
+			peak = (double)usage.ru_maxrss;
 	}
 	double t = msec_since(&from);
 
 	/* We are PID 1: whoever of it is left becomes our child. */
-	while (waitpid(-1, NULL, 0) > 0)
+	while (!s->with_others && waitpid(-1, NULL, 0) > 0)
 		;
 	if (round < WARM_UP)
 		return;
-	c->msec[round - WARM_UP] = t;
-	c->cpu[round - WARM_UP] = cpu_msec() - cpu;
-	if (usage.ru_maxrss > c->peak_kib)
-		c->peak_kib = usage.ru_maxrss;
+	c->msec[round - WARM_UP] = t / clients;
+	c->cpu[round - WARM_UP] = (cpu_msec() - cpu) / clients;
+	c->peak_kib[round - WARM_UP] = peak;
 }
 
 static int by_value(const void *a, const void *b)
@@ -89,9 +135,11 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void report(const char *title, const struct contender *v, size_t n, int rounds)
+static void report(const struct setting *s, const struct contender *v, size_t n)
 {
-	printf("\n%s, %d interleaved rounds\n", title, rounds);
+	const int rounds = s->rounds;
+
+	printf("\n%s, %d interleaved rounds\n", s->title, rounds);
 	printf("  %-16s %9s %9s %9s %9s %9s %9s %9s\n", "msec", "median", "p10", "cpu", "cpu p10",
 	       "x first", "x cpu", "peak KiB");
 	for (size_t i = 0; i < n; i++) {
@@ -101,49 +149,78 @@ static void report(const char *title, const struct contender *v, size_t n, int r
 			continue;
 		qsort(c->msec, (size_t)rounds, sizeof(double), by_value);
 		qsort(c->cpu, (size_t)rounds, sizeof(double), by_value);
-		printf("  %-16s %9.2f %9.2f %9.2f %9.2f %9.2f %9.2f %9ld\n", c->name,
+		qsort(c->peak_kib, (size_t)rounds, sizeof(double), by_value);
+		printf("  %-16s %9.2f %9.2f %9.2f %9.2f %9.2f %9.2f %9.0f\n", c->name,
 		       c->msec[rounds / 2], c->msec[rounds / 10], c->cpu[rounds / 2],
 		       c->cpu[rounds / 10], c->msec[rounds / 10] / v[0].msec[rounds / 10],
-		       c->cpu[rounds / 10] / v[0].cpu[rounds / 10], c->peak_kib);
+		       c->cpu[rounds / 10] / v[0].cpu[rounds / 10], c->peak_kib[rounds / 2]);
 	}
 	fflush(stdout);
 }
 
-void measure(const char *title, struct contender *v, size_t n, int rounds)
+static void make_room(struct contender *c, size_t rounds)
 {
+	free(c->msec);
+	free(c->cpu);
+	free(c->peak_kib);
+	c->msec = calloc(rounds, sizeof(double));
+	c->cpu = calloc(rounds, sizeof(double));
+	c->peak_kib = calloc(rounds, sizeof(double));
+	if (!c->msec || !c->cpu || !c->peak_kib)
+		die("memory");
+}
+
+void measure(const struct setting *s, struct contender *v, size_t n)
+{
+	if (s->clients > CLIENTS_MAX)
+		die("clients");
 	for (size_t i = 0; i < n; i++) {
-		v[i].peak_kib = 0;
+		if (v[i].steps)
+			v[i].argv = v[i].steps[0];
 		if (access(v[i].argv[0], X_OK) < 0 && !v[i].left_out) {
 			printf("%s is not installed: left out\n", v[i].name);
 			v[i].left_out = true;
 		}
-		v[i].msec = calloc((size_t)rounds, sizeof(double));
-		v[i].cpu = calloc((size_t)rounds, sizeof(double));
-		if (!v[i].msec || !v[i].cpu)
-			die("memory");
+		make_room(&v[i], (size_t)s->rounds);
 	}
 	fflush(stdout); /* or children would have it, too */
-	for (int r = 0; r < rounds + WARM_UP; r++)
+	for (int r = 0; r < s->rounds + WARM_UP; r++)
 		for (size_t i = 0; i < n; i++) {
 			struct contender *c = &v[(i + (size_t)r) % n];
 
 			if (!c->left_out)
-				one(c, r, title);
+				one(c, r, s);
 		}
-	report(title, v, n, rounds);
+	report(s, v, n);
+}
+
+static const struct contender *find(const struct contender *v, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(v[i].name, name) && !v[i].left_out)
+			return &v[i];
+	return NULL;
 }
 
 void compare(const struct contender *v, size_t n, const char *name, double aim, int rounds)
 {
-	const struct contender *other = NULL;
+	const struct contender *other = find(v, n, name);
 
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(v[i].name, name) && !v[i].left_out)
-			other = &v[i];
 	if (!other)
 		return;
 	printf("  %s / %s: %.2f wall, %.2f cpu (aim: at most %.2f)\n", v[0].name, name,
 	       v[0].msec[rounds / 10] / other->msec[rounds / 10],
 	       v[0].cpu[rounds / 10] / other->cpu[rounds / 10], aim);
+	fflush(stdout);
+}
+
+void compare_peak(const struct contender *v, size_t n, const char *name, double aim, int rounds)
+{
+	const struct contender *other = find(v, n, name);
+
+	if (!other)
+		return;
+	printf("  %s / %s: %.2f peak memory (aim: at most %.2f)\n", v[0].name, name,
+	       v[0].peak_kib[rounds / 2] / other->peak_kib[rounds / 2], aim);
 	fflush(stdout);
 }
