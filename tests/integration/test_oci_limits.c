@@ -184,6 +184,30 @@ static void events_tell(void **state)
 	close(events);
 }
 
+/*
+ * What we are in the group before the command is must fit in half a mebibyte: our init enters it before it makes the
+ * first mount. The command is a static program that does nothing, since a shell may need more than that for itself; another,
+ * within the limit, says what the limit is.
+ */
+static void a_small_memory_limit(void **state)
+{
+	static const char limit[] = "{\"limit\": 524288}";
+	const char *const show = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes "
+				 "/sys/fs/cgroup/memory.max 2>/dev/null; true";
+	const char *dir =
+		bundle(world, "small", "",
+		       CHANGES("linux.resources.memory", limit, "process.args", "[\"/bin/true\"]"));
+
+	(void)state;
+	expect_result(run_oci(world, ARGV("run", "--bundle", dir, world->id)), 0, "", "");
+	expect_result(run_oci(world, ARGV("create", "--bundle", dir, world->id)), 0, "", "");
+	expect_result(run_oci(world, ARGV("start", world->id)), 0, "", "");
+	expect_status(world, world->id, "stopped");
+	expect_result(run_oci(world, ARGV("delete", world->id)), 0, "", "");
+	dir = bundle(world, "small-shown", show, CHANGES("linux.resources.memory", limit));
+	expect_result(run_oci(world, ARGV("run", "--bundle", dir, world->id)), 0, "524288\n", "");
+}
+
 static void ps_lists(void **state)
 {
 	int fd;
@@ -249,6 +273,7 @@ int main(void)
 		{"update refuses", update_refuses},
 		{"a stopped one", a_stopped_one},
 		{"events tell", events_tell},
+		{"a small memory limit", a_small_memory_limit},
 		{"ps lists", ps_lists},
 		{"limits of a microVM", vm_update},
 	};

@@ -141,6 +141,32 @@ static void the_program_cannot_be_overwritten(void **state)
 	end_watch(&w, fd);
 }
 
+/* What a container's first process is while it waits for its start, and nothing of it is the program on disk. */
+static void who_waits_has_no_link_to_the_program(void **state)
+{
+	const struct world w = with_copy();
+	const char *dir = bundle(&w, "waits", "true", NULL);
+	char link[256] = "", maps[65536];
+	int fd;
+
+	(void)state;
+	expect_result(run_oci(&w, ARGV("create", "--bundle", dir, w.id)), 0, "", "");
+	char *pid = oci_state(&w, w.id, "pid");
+
+	if (readlink(text("/proc/%s/exe", pid), link, sizeof(link) - 1) < 0 ||
+	    strncmp(link, "/memfd:", 7) != 0)
+		fail_msg("the link is to '%s'", link);
+	fd = open(text("/proc/%s/maps", pid), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (ssize_t n; (n = read(fd, maps, sizeof(maps) - 1)) > 0;) {
+		maps[n] = '\0';
+		assert_null(strstr(maps, "oci-copy"));
+	}
+	close(fd);
+	free(pid);
+	expect_result(run_oci(&w, ARGV("delete", "--force", w.id)), 0, "", NULL);
+}
+
 static void entrypoint_is_our_own_program(void **state)
 {
 	const struct world w = with_copy();
@@ -564,6 +590,7 @@ static const struct hostile_test tests[] = {
 	{"who comes into a user namespace is not seen",
 	 who_comes_into_a_user_namespace_is_not_seen},
 	{"the program cannot be overwritten", the_program_cannot_be_overwritten},
+	{"who waits has no link to the program", who_waits_has_no_link_to_the_program},
 	{"the entrypoint is our own program", entrypoint_is_our_own_program},
 	{"a sysctl is not diverted", sysctl_is_not_diverted},
 	{"labels are not diverted", labels_are_not_diverted},
