@@ -45,6 +45,18 @@ static bool is_name(const char *s)
 	       strcspn(s, "/: \t\n\v\f\r%") == n;
 }
 
+/* "eth%d": the least number that is free in the container. Spec: config-linux.md "Network Devices". */
+static bool is_template(const char *s)
+{
+	size_t n = strlen(s);
+	char stem[IFNAMSIZ] = "";
+
+	if (n < 3 || n >= IFNAMSIZ || !STREQ(s + n - 2, "%d"))
+		return false;
+	memcpy(stem, s, n - 2);
+	return is_name(stem);
+}
+
 int netdev_check(const struct iso_config *c, struct err *e)
 {
 	if (c->n_net_devices && c->ns[ISO_NS_NETWORK].mode == ISO_NS_INHERIT) {
@@ -54,13 +66,13 @@ int netdev_check(const struct iso_config *c, struct err *e)
 	for (size_t i = 0; i < c->n_net_devices; i++) {
 		const struct iso_net_device *d = &c->net_devices[i];
 
-		if (!is_name(d->host_name) || !is_name(d->name))
+		if (!is_name(d->host_name) || (!is_name(d->name) && !is_template(d->name)))
 			return err_invalid(e, "netDevices: '%s' is no name of a network device",
 					   is_name(d->host_name) ? d->name : d->host_name);
 		if (STREQ(d->name, "lo") || STREQ(d->host_name, "lo"))
 			return err_invalid(e, "netDevices: 'lo' belongs to its network namespace");
 		for (size_t k = 0; k < i; k++)
-			if (STREQ(c->net_devices[k].name, d->name))
+			if (STREQ(c->net_devices[k].name, d->name) && !is_template(d->name))
 				return err_invalid(e, "netDevices: two devices of the name '%s'",
 						   d->name);
 	}
@@ -255,10 +267,49 @@ static int bring_up(int fd, int index, struct err *e)
 	return r < 0 ? err_sys(e, r, "bring it up") : 0;
 }
 
+/* The name that the device gets: its own, or that of the template with the first free number from *number on. */
+static int pick_name(int inside, const char *wanted, unsigned *number, char *ret, size_t size,
+		     struct err *e)
+{
+	size_t stem = strlen(wanted) - 2;
+
+	if (!is_template(wanted)) {
+		snprintf(ret, size, "%s", wanted);
+		return 0;
+	}
+	for (;; (*number)++) {
+		int n = snprintf(ret, size, "%.*s%u", (int)stem, wanted, *number);
+
+		if (n < 0 || (size_t)n >= size)
+			return err_set(e, ERR_INVALID, ENFILE, "no number is left for '%s'",
+				       wanted);
+		if (index_of(inside, ret) < 0)
+			return 0;
+	}
+}
+
+/* In a namespace that others use, too, somebody may take the number that was free. */
+static int move_as(int host, int inside, int ns_fd, int index, const struct iso_net_device *d,
+		   char *ret_name, size_t size, struct err *e)
+{
+	unsigned number = 0;
+	int r;
+
+	do {
+		err_clear(e);
+		r = pick_name(inside, d->name, &number, ret_name, size, e);
+		if (r == 0)
+			r = move_link(host, index, ns_fd, ret_name, e);
+		number++;
+	} while (r == -EEXIST && is_template(d->name));
+	return r;
+}
+
 static int move_one(int host, int inside, int ns_fd, const struct iso_net_device *d, struct err *e)
 {
 	_cleanup_free_ struct address *addresses = calloc(ADDRESSES_MAX, sizeof(*addresses));
 	int index = index_of(host, d->host_name), r;
+	char name[IFNAMSIZ];
 	size_t n = 0;
 
 	if (!addresses)
@@ -267,12 +318,12 @@ static int move_one(int host, int inside, int ns_fd, const struct iso_net_device
 		return err_sys(e, index, "look for it on the host");
 	r = read_addresses(host, index, addresses, &n, e);
 	if (r == 0)
-		r = move_link(host, index, ns_fd, d->name, e);
+		r = move_as(host, inside, ns_fd, index, d, name, sizeof(name), e);
 	if (r < 0)
 		return r;
-	index = index_of(inside, d->name);
+	index = index_of(inside, name);
 	if (index < 0)
-		return err_sys(e, index, "look for '%s' in the container", d->name);
+		return err_sys(e, index, "look for '%s' in the container", name);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = set_address(inside, index, &addresses[i], e);
 	return r < 0 ? r : bring_up(inside, index, e);

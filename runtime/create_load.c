@@ -125,6 +125,19 @@ static int set_listen_fds(struct iso_process *p, unsigned n)
 	return strv_env_set(&p->env, "LISTEN_PID=1");
 }
 
+static int warn_of_unknown_capabilities(const struct creation *c, struct err *e)
+{
+	_cleanup_free_ char *names = NULL;
+
+	if (oci_unknown_capabilities(&c->s->config, &names) < 0)
+		return err_nomem(e);
+	if (names)
+		log_to(&c->ctx->log, LOG_LEVEL_WARNING,
+		       "'%s': process.capabilities: this kernel does not know%s", c->request->id,
+		       names);
+	return 0;
+}
+
 int creation_load(struct creation *c, struct err *e)
 {
 	struct rt_create_request *r = c->request;
@@ -148,6 +161,8 @@ int creation_load(struct creation *c, struct err *e)
 		x = check_process(c, e);
 	if (x == 0)
 		x = driver_check_config(s->driver, &s->config, e);
+	if (x == 0)
+		x = warn_of_unknown_capabilities(c, e);
 	if (x < 0)
 		return x;
 	s->io = r->io;

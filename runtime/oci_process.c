@@ -54,6 +54,7 @@ static const char *const cap_set_names[ISO_CAP_SET_COUNT] = {
 	[ISO_CAP_AMBIENT] = "ambient",
 };
 
+/* Spec: config.md "Linux Process": what cannot be mapped or granted is warned of, no error; it takes nothing away. */
 static int read_cap_set(const struct json_at *at, uint64_t *ret, struct err *e)
 {
 	uint64_t set = 0;
@@ -63,21 +64,55 @@ static int read_cap_set(const struct json_at *at, uint64_t *ret, struct err *e)
 	for (size_t i = 0; i < json_array_len(at); i++) {
 		struct json_at item = json_array_at(at, i);
 		const char *name = json_peek_string(&item);
-		int cap, r;
+		int cap;
 
 		if (!name)
 			return json_error(&item, e, "expected a capability name");
-		r = iso_cap_parse(name, &cap);
-		/* A capability newer than the running kernel cannot be granted, and its absence
-		 * takes nothing away: the specification asks for no failure there. */
-		if (r == -ENOTSUP)
-			continue;
-		if (r < 0)
-			return json_error(&item, e, "unknown capability '%s'", name);
-		set |= UINT64_C(1) << cap;
+		if (iso_cap_parse(name, &cap) == 0)
+			set |= UINT64_C(1) << cap;
 	}
 	*ret = set;
 	return 0;
+}
+
+#define UNKNOWN_CAPS_MAX 1024 /* bytes of names: a warning is for people */
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = words; p && (p = strstr(p, word)); p += len)
+		if (p[-1] == ' ' && (p[len] == ' ' || !p[len]))
+			return true;
+	return false;
+}
+
+/* The names of one set that the running kernel does not know, each once. */
+static void add_unknown_caps(const struct json_at *set, struct strbuf *names)
+{
+	for (size_t i = 0; i < json_array_len(set); i++) {
+		struct json_at item = json_array_at(set, i);
+		const char *name = json_peek_string(&item);
+		int cap;
+
+		if (name && *name && iso_cap_parse(name, &cap) < 0 &&
+		    names->len < UNKNOWN_CAPS_MAX && !has_word(names->data, name))
+			strbuf_addf(names, " %s", name);
+	}
+}
+
+int oci_unknown_capabilities(const struct oci_config *c, char **ret)
+{
+	struct json_at top = json_top(c->document), process, caps, set;
+	struct strbuf names = {0};
+
+	if (!json_member(&top, "process", &process) ||
+	    !json_member(&process, "capabilities", &caps))
+		return 0;
+	for (size_t i = 0; i < ISO_CAP_SET_COUNT; i++)
+		if (json_member(&caps, cap_set_names[i], &set))
+			add_unknown_caps(&set, &names);
+	return names.data || names.failed ? strbuf_take(&names, ret) : 0;
 }
 
 static int read_caps(const struct json_at *at, void *target, struct err *e)

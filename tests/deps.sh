@@ -14,6 +14,8 @@ list() {
 	engines) echo podman conmon buildah containerd docker.io uidmap iproute2 procps bsdutils util-linux ;;
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)
 	aarch64) echo gcc-aarch64-linux-gnu qemu-system-arm qemu-system-common mmdebstrap kmod ;;
+	# the runtimes beside which ours is validated, and what the suite itself calls
+	oci) echo crun runc busybox-static iproute2 util-linux ;;
 	bench) echo crun runc bubblewrap podman ;;
 	# the Debian of tests/lab/systemd
 	systemd) echo mmdebstrap ;;

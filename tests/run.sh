@@ -19,6 +19,7 @@ for t in "$@"; do
 	printf '%-52s %3d passed %3d failed %3d skipped  %ds\n' "$name" "$p" "$f" "$s" $(($(date +%s) - start))
 	[ "$f" -eq 0 ] || { echo "---- $name (exit $rc)"; cat "$log"; echo "----"; }
 	[ "$s" -eq 0 ] || grep -E '^not ok [0-9]* # SKIP|^# skip' "$log" | sed 's/^/    /'
+	sed -n 's/^#= /    /p' "$log"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -44,6 +44,20 @@ $(HELPER_BINS): $(BUILD)/tests/helpers/%: tests/helpers/%.c $(wildcard tests/hel
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(SYSROOT_FLAGS) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
 
+# The validation suite of the OCI runtime specification, and what it runs inside containers.
+OCI_SUITE := $(BUILD)/tests/oci/suite
+OCI_INSPECT := $(BUILD)/tests/oci/inspect
+OCI_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/oci/inspect.c,$(wildcard tests/oci/*.c)))
+$(OCI_SUITE): $(OCI_OBJS) $(HARNESS_OBJS) $(LINK_ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(OCI_OBJS) $(HARNESS_OBJS) \
+		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(TEST_LIBS)
+$(OCI_INSPECT): tests/oci/inspect.c $(BUILD)/flags
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(SYSROOT_FLAGS) -D_GNU_SOURCE -O2 -Wall -Wextra -static -o $@ $<
+
 # Benchmarks are static as the programs they measure: a parent's size is part of its children's peak.
 $(BENCH_BINS): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_OBJS) $(LINK_ARCHIVES)
 	$(call say,LD,$@)
@@ -52,7 +66,7 @@ $(BENCH_BINS): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BENCH_OBJS
 		-Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS)
 
 .PHONY: tests
-tests: all $(UNIT_BINS) $(INTEGRATION_BINS) $(HELPER_BINS)
+tests: all $(UNIT_BINS) $(INTEGRATION_BINS) $(HELPER_BINS) $(OCI_SUITE) $(OCI_INSPECT)
 
 ## make unit          build and run the unit tests only
 .PHONY: unit
@@ -97,6 +111,22 @@ export STRESS_SECONDS
 stress: all $(HELPER_BINS) $(STRESS_BIN)
 	$(Q)tests/deps.sh build run test
 	$(Q)$(STRESS_BIN)
+
+## make test-oci      the validation suite of the OCI runtime specification, beside crun and runc; RUNTIME=NAME for one alone
+# docs/oci-conformance.md must be about the same checks.
+.PHONY: test-oci test-oci-run docs-oci
+test-oci:
+	$(Q)tests/deps.sh build run test oci
+	$(Q)$(MAKE) --no-print-directory test-oci-run
+test-oci-run: all $(OCI_SUITE) $(OCI_INSPECT)
+	$(Q)$(OCI_SUITE) --current docs/oci-conformance.md || \
+		{ echo "docs/oci-conformance.md is stale: run 'make docs-oci'" >&2; exit 1; }
+	$(Q)tests/run.sh $(OCI_SUITE)
+
+## make docs-oci      run the suite and write docs/oci-conformance.md from its results
+docs-oci: all $(OCI_SUITE) $(OCI_INSPECT)
+	$(Q)tests/deps.sh oci
+	$(Q)$(OCI_SUITE) --document docs/oci-conformance.md
 
 ## make asan          the unit and container tests under AddressSanitizer and UBSan
 .PHONY: asan

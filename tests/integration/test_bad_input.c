@@ -143,7 +143,6 @@ static const struct value values[] = {
 	/* unknown words */
 	{"linux.namespaces", "[{\"type\": \"space\"}]", "space"},
 	{"linux.namespaces", "[{\"type\": \"pid\"}, {\"type\": \"pid\"}]", "pid|twice"},
-	{"process.capabilities.bounding", "[\"CAP_FLY\"]", "CAP_FLY"},
 	{"linux.seccomp", "{\"defaultAction\": \"SCMP_ACT_MAYBE\"}", "SCMP_ACT_MAYBE"},
 	{"linux.rootfsPropagation", "\"sideways\"", "rootfsPropagation|sideways"},
 	{"linux.sysctl", "{\"kernel.core_pattern\": \"|/bin/sh\"}", "kernel.core_pattern"},

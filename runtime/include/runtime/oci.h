@@ -76,6 +76,10 @@ int oci_process_read(const struct json_at *at, struct iso_process *ret, struct e
 /* The JSON of a process, for a guest. NULL when out of memory. */
 struct json *oci_process_to_json(const struct iso_process *p);
 
+/* The names in process.capabilities that the running kernel does not know, each with a blank before it, for a warning.
+ * *ret stays NULL when there are none; the caller frees. -ENOMEM. */
+int oci_unknown_capabilities(const struct oci_config *c, char **ret);
+
 const char *oci_annotation(const struct oci_config *c, const char *key); /* borrowed or NULL */
 const char *oci_hook_name(enum oci_hook_kind k);                         /* "createRuntime" */
 

@@ -61,6 +61,20 @@ static void into_a_user_namespace(void **state)
 	moves(true);
 }
 
+static void a_template_of_a_name(void **state)
+{
+	_cleanup_box_ struct box b;
+
+	(void)state;
+	make_pair();
+	box_init(&b);
+	add_device(&b, "one", "eth%d");
+	box_args(&b.p, "ip", "addr", "show", "dev", "eth0", NULL);
+	box_run_ok(&b);
+	assert_contains(b.out, "inet 192.0.2.5/24");
+	(void)!system("ip link del other 2>/dev/null");
+}
+
 static void a_device_that_is_not_there(void **state)
 {
 	_cleanup_box_ struct box b;
@@ -78,8 +92,12 @@ static void what_is_refused(void **state)
 	static const struct {
 		const char *host_name, *name, *text;
 	} rows[] = {
-		{"one", "a/b", "'a/b' is no name"},     {"", "eth0", "'' is no name"},
-		{"one", "0123456789abcdef", "no name"}, {"one", "eth%d", "no name"},
+		{"one", "a/b", "'a/b' is no name"},
+		{"", "eth0", "'' is no name"},
+		{"one", "0123456789abcdef", "no name"},
+		{"one", "eth%d0", "no name"},
+		{"one", "%d", "no name"},
+		{"one", "e/%d", "no name"},
 		{"one", "lo", "'lo' belongs"},
 	};
 
@@ -109,6 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_moves_with_its_addresses),
 		cmocka_unit_test(into_a_user_namespace),
+		cmocka_unit_test(a_template_of_a_name),
 		cmocka_unit_test(a_device_that_is_not_there),
 		cmocka_unit_test(what_is_refused),
 	};

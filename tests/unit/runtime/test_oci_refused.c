@@ -52,8 +52,6 @@ static const struct {
 	 "process.user.additionalGids[1]", "-2"},
 	{"process.terminal", "1", "process.terminal", "boolean"},
 	{"process.capabilities", "[]", "process.capabilities", "object"},
-	{"process.capabilities", "{\"bounding\": [\"CAP_KILL\", \"CAP_FLY\"]}",
-	 "process.capabilities.bounding[1]", "CAP_FLY"},
 	{"process.capabilities", "{\"ambient\": \"CAP_KILL\"}", "process.capabilities.ambient",
 	 "array"},
 	{"process.capabilities", "{\"ambient\": [1]}", "process.capabilities.ambient[0]", "name"},
