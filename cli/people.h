@@ -24,6 +24,7 @@ int cmd_tag(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_import(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_pull(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_push(struct cli *cli, int argc, char **argv, struct err *e);
+int cmd_save(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_login(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_logout(struct cli *cli, int argc, char **argv, struct err *e);
 int cmd_load(struct cli *cli, int argc, char **argv, struct err *e);
@@ -34,7 +35,7 @@ extern const struct opt_table cmd_run_options, cmd_exec_options, cmd_ps_options,
 	cmd_stop_options, cmd_rm_options, cmd_inspect_options, cmd_pause_options, cmd_start_options,
 	cmd_wait_options, cmd_logs_options, cmd_attach_options, cmd_images_options, cmd_rmi_options,
 	cmd_import_options, cmd_load_options, cmd_pull_options, cmd_login_options,
-	cmd_logout_options, cmd_push_options;
+	cmd_logout_options, cmd_push_options, cmd_save_options;
 
 /* How a command that was attached ends: the sandbox's exit code; 0, with a word on where it is, when the user left it. */
 int attach_result(const char *id, bool detached, int code, struct err *e);

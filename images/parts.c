@@ -96,7 +96,7 @@ static bool names_our_blobs(const struct image_parts *p, const struct manifest *
 }
 
 /* The one it came with: 1 when it will do. */
-static int check_manifest(struct image_parts *p, struct err *e)
+static int check_manifest(struct image_parts *p, bool oci, struct err *e)
 {
 	_cleanup_json_ struct json *doc = NULL;
 	struct manifest m = {0};
@@ -111,6 +111,9 @@ static int check_manifest(struct image_parts *p, struct err *e)
 		return 0;
 	same = names_our_blobs(p, &m);
 	text = json_member(&top, "mediaType", &type) ? json_peek_string(&type) : NULL;
+	if (oci &&
+	    (STREQ(m.config.media_type, DOCKER_CONFIG) || (text && !STREQ(text, OCI_MANIFEST))))
+		same = false;
 	if (same) {
 		p->media_type = strdup(text                                        ? text
 				       : STREQ(m.config.media_type, DOCKER_CONFIG) ? DOCKER_MANIFEST
@@ -161,7 +164,7 @@ static int write_manifest(struct image_parts *p, struct err *e)
 	return 0;
 }
 
-static int find(struct img_store *s, const char *id, struct image_parts *p, struct err *e)
+static int find(struct img_store *s, const char *id, bool oci, struct image_parts *p, struct err *e)
 {
 	int r = image_load(s, id, &p->image, e);
 
@@ -173,7 +176,7 @@ static int find(struct img_store *s, const char *id, struct image_parts *p, stru
 	digest_of(p->config, p->config_len, p->config_digest);
 	r = find_layers(s, p, e);
 	if (r == 0)
-		r = check_manifest(p, e);
+		r = check_manifest(p, oci, e);
 	if (r == 0)
 		r = write_manifest(p, e);
 	if (r < 0)
@@ -182,10 +185,11 @@ static int find(struct img_store *s, const char *id, struct image_parts *p, stru
 	return 0;
 }
 
-int image_parts_find(struct img_store *s, const char *id, struct image_parts *ret, struct err *e)
+int image_parts_find(struct img_store *s, const char *id, bool oci, struct image_parts *ret,
+		     struct err *e)
 {
 	struct image_parts p = {0};
-	int r = find(s, id, &p, e);
+	int r = find(s, id, oci, &p, e);
 
 	if (r < 0) {
 		image_parts_done(&p);

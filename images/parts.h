@@ -22,6 +22,7 @@ struct image_parts {
 };
 
 /* The manifest is the one that the image came with, where the kept blobs are those that it names; else a new one, in OCI's
- * words. ERR_NOT_FOUND: the bytes of a layer were not kept. */
-int image_parts_find(struct img_store *s, const char *id, struct image_parts *ret, struct err *e);
+ * words; oci: also where it is one of docker's. ERR_NOT_FOUND: the bytes of a layer were not kept. */
+int image_parts_find(struct img_store *s, const char *id, bool oci, struct image_parts *ret,
+		     struct err *e);
 void image_parts_done(struct image_parts *p);

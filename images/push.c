@@ -129,7 +129,7 @@ static int push(struct img_store *s, const char *id, const struct img_reference 
 	if (r == 0)
 		r = registries_places(&c, to, false, &places, &n, e);
 	if (r == 0)
-		r = image_parts_find(s, id, &parts, e);
+		r = image_parts_find(s, id, false, &parts, e);
 	if (r == 0)
 		r = push_to(s, &parts, &places[0], to, how, progress, e);
 	if (r == 0 && !(*ret_digest = strdup(parts.manifest_digest)))

@@ -141,6 +141,12 @@ int img_push(struct img_store *s, const struct img_reference *image, const struc
 	     const struct img_pull_params *how, const struct img_progress *p, char **ret_digest,
 	     struct err *e);
 
+/* Write stored images to fd as a tar, IMG_DOCKER_ARCHIVE or IMG_OCI_ARCHIVE, or to `directory`, which is made or empty, as
+ * IMG_OCI_LAYOUT (fd is not used then). OCI's forms have the layers as they came and, where it is one of OCI's, the manifest. */
+int img_save(struct img_store *s, const struct img_reference *images, size_t n,
+	     enum img_transport form, int fd, const char *directory, const struct img_progress *p,
+	     struct err *e);
+
 /* One more name for a stored image. */
 int img_tag(struct img_store *s, const struct img_reference *image, const char *name,
 	    struct err *e);
