@@ -104,6 +104,23 @@ int attend_start(struct sandbox *s, bool interactive, struct rt_notify_proxy *no
 	return r < 0 ? r : proc_exit_code(status);
 }
 
+int attend_running(struct sandbox *s, struct err *e)
+{
+	struct rt_relay relay = {
+		.sandbox = s,
+		.pid = s->state.host.pid,
+		.console_fd = -1,
+		.forward_signals = true,
+	};
+	int status, r;
+
+	rt_relay_prepare(&relay);
+	r = rt_relay_run(&relay, &status, e);
+	if (r >= 0)
+		r = rt_finish(s, status, e);
+	return r < 0 ? r : proc_exit_code(status);
+}
+
 int attend_exec(struct sandbox *s, pid_t pid, int console, bool interactive, struct err *e)
 {
 	struct rt_relay relay = {

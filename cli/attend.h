@@ -16,5 +16,8 @@ int attend_interrupted(int r, struct err *e);
 int attend_start(struct sandbox *s, bool interactive, struct rt_notify_proxy *notify,
 		 struct err *e);
 
+/* The same with one that runs already, and is our child. */
+int attend_running(struct sandbox *s, struct err *e);
+
 /* Stay until the process of an exec ended. console: its terminal's master, or -1. */
 int attend_exec(struct sandbox *s, pid_t pid, int console, bool interactive, struct err *e);

@@ -111,8 +111,17 @@ static const struct command commands[] = {
 		    "added by this command can be removed: files that are open stay usable.",
 	 .run = oci_mounts,
 	 .seal = true},
-	{.name = "checkpoint", .args = "ID", .refusal = "CRIU is not driven yet"},
-	{.name = "restore", .args = "ID", .refusal = "CRIU is not driven yet"},
+	{.name = "checkpoint",
+	 .args = "[flags] ID",
+	 .summary = "Write the state of a container's processes to files, by criu, and end it",
+	 .opts = &oci_checkpoint_options,
+	 .run = oci_checkpoint},
+	{.name = "restore",
+	 .args = "[flags] ID",
+	 .summary = "Make a container from a bundle and the files of a checkpoint",
+	 .opts = &oci_restore_options,
+	 .run = oci_restore,
+	 .seal = true},
 };
 
 static const struct program program = {

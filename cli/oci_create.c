@@ -65,7 +65,7 @@ int oci_connect_console(const char *path, struct err *e)
 }
 
 /* The annotation decides only where neither the name nor a flag did. */
-static const char *isolation_of(const struct cli *cli)
+const char *oci_isolation_of(const struct cli *cli)
 {
 	const char *name = strrchr(cli->argv[0], '/');
 
@@ -89,7 +89,7 @@ static int create(struct cli *cli, const char *id, const struct create_opts *o,
 	struct rt_create_request request = {
 		.id = id,
 		.bundle = bundle,
-		.driver = isolation_of(cli),
+		.driver = oci_isolation_of(cli),
 		.pid_file = o->pid_file,
 		.keep_keyring = o->no_new_keyring,
 		.no_pivot = o->no_pivot,

@@ -78,7 +78,7 @@ static int plan_joins(struct init_plan *plan, struct err *e)
 
 		if (c->ns[i].mode != ISO_NS_JOIN)
 			continue;
-		fd = ns_open_path((enum iso_ns)i, c->ns[i].path, e);
+		fd = iso_ns_open_path((enum iso_ns)i, c->ns[i].path, e);
 		if (fd < 0)
 			return fd;
 		r = ns_is_ours((enum iso_ns)i, fd, e);

@@ -63,11 +63,13 @@ static const char peer[] = "the mount helper";
 /* What one call holds; the helpers run in copies of it. */
 struct live {
 	const struct iso_live *params;
-	int user_ns, mount_ns; /* user_ns -1: the container's is the caller's */
-	int root_fd;           /* init's root directory */
-	int proc_fd;           /* the caller's /proc */
-	int *mapped_fds;       /* of idmap_prepare() */
-	int *tree_fds;         /* sources; made in the intermediate */
+	int user_ns, mount_ns;              /* user_ns -1: the container's is the caller's */
+	int root_fd;                        /* init's root directory */
+	int proc_fd;                        /* the caller's /proc */
+	int *mapped_fds;                    /* of idmap_prepare() */
+	int *tree_fds;                      /* sources; made in the intermediate */
+	const struct iso_live_attrs *attrs; /* protection */
+	size_t n_attrs;
 	/* removal */
 	const uint64_t *ids;
 	char **paths; /* where they are, relative to the container's root; NULL: gone */
@@ -228,7 +230,7 @@ static int live_join(void *arg, struct err *e)
 
 	if (l->user_ns >= 0 && setns(l->user_ns, CLONE_NEWUSER) < 0)
 		return err_sys(e, errno, "join the container's user namespace");
-	if (!l->ids)
+	if (!l->ids && !l->attrs)
 		r = open_trees(l, e);
 	if (r == 0 && setns(l->mount_ns, CLONE_NEWNS) < 0)
 		r = err_sys(e, errno, "join the container's mount namespace");
@@ -369,20 +371,25 @@ static int remove_child(void *arg, int *fd, struct err *e)
 	return r;
 }
 
-/* Where the mounts are by now. A later line of the table covers an earlier one. */
-static int find_mounts(struct live *l, struct err *e)
+static int read_mounts(int proc_fd, pid_t pid, struct mountinfo *ret, struct err *e)
 {
-	_cleanup_mountinfo_ struct mountinfo info = {0};
 	_cleanup_free_ char *text = NULL;
 	char path[48];
 	int r;
 
-	snprintf(path, sizeof(path), "%d/mountinfo", (int)l->params->init_pid);
-	r = path_read_file_at(l->proc_fd, path, 64u << 20, &text, NULL, e);
+	snprintf(path, sizeof(path), "%d/mountinfo", (int)pid);
+	r = path_read_file_at(proc_fd, path, 64u << 20, &text, NULL, e);
+	return r < 0 ? r : mountinfo_parse(text, ret, e);
+}
+
+/* Where the mounts are by now. A later line of the table covers an earlier one. */
+static int find_mounts(struct live *l, struct err *e)
+{
+	_cleanup_mountinfo_ struct mountinfo info = {0};
+	int r = read_mounts(l->proc_fd, l->params->init_pid, &info, e);
+
 	if (r == 0)
 		r = proc_signal(l->params->init_pidfd, 0, e);
-	if (r == 0)
-		r = mountinfo_parse(text, &info, e);
 	if (r < 0)
 		return r;
 	l->paths = calloc(l->n_ids, sizeof(*l->paths));
@@ -395,6 +402,34 @@ static int find_mounts(struct live *l, struct err *e)
 			return err_nomem(e);
 	}
 	return 0;
+}
+
+/* ---- the helper: protecting ----------------------------------------------------------------------- */
+
+static int protect_one(const struct live *l, const struct iso_live_attrs *a, struct err *e)
+{
+	_cleanup_close_ int fd = path_open_in_root(l->root_fd, a->place, O_PATH | O_NOFOLLOW, 0, e);
+	int r = fd < 0 ? fd : 0;
+
+	if (r == 0 && a->rec_set)
+		r = mountfd_set(fd, true, a->rec_set, 0, 0, e);
+	if (r == 0 && a->set)
+		r = mountfd_set(fd, false, a->set, 0, 0, e);
+	return r < 0 ? err_wrap(e, "protect the mount on '%s'", a->place) : 0;
+}
+
+static int protect_child(void *arg, int *fd, struct err *e)
+{
+	struct live *l = arg;
+	int r = start_helper(l, *fd, e);
+
+	for (size_t i = 0; r == 0 && i < l->n_attrs; i++)
+		r = protect_one(l, &l->attrs[i], e);
+	if (r == 0)
+		r = sync_send(*fd, SYNC_STARTED, 0, -1, e);
+	if (r == 0)
+		_exit(0);
+	return r;
 }
 
 /* ---- the caller ----------------------------------------------------------------------------------- */
@@ -459,13 +494,12 @@ static int add(struct live *l, iso_live_keep_fn keep, void *arg, struct err *e)
 	return r;
 }
 
-static int remove_all(struct live *l, struct err *e)
+/* A helper that works alone. */
+static int run_helper(struct live *l, int (*child)(void *, int *, struct err *), struct err *e)
 {
 	struct iso_init i;
-	int r = find_mounts(l, e);
+	int r = start_spawned(l, child, &i, e);
 
-	if (r == 0)
-		r = start_spawned(l, remove_child, &i, e);
 	if (r < 0)
 		return r;
 	r = sync_expect(i.sync_fd, peer, SYNC_STARTED, NULL, NULL, e);
@@ -503,6 +537,70 @@ int iso_live_mounts_remove(const struct iso_live *c, const uint64_t *ids, size_t
 	if (init_ended(c))
 		return not_running(e);
 	if (r == 0)
-		r = remove_all(&l, e);
+		r = find_mounts(&l, e);
+	if (r == 0)
+		r = run_helper(&l, remove_child, e);
 	return r < 0 && init_ended(c) ? not_running(e) : r;
+}
+
+int iso_live_mounts_protect(const struct iso_live *c, const struct iso_live_attrs *v, size_t n,
+			    struct err *e)
+{
+	_cleanup_(live_done) struct live l = LIVE_INIT(c);
+	int r;
+
+	if (n == 0)
+		return 0;
+	l.attrs = v;
+	l.n_attrs = n;
+	r = hold(&l, e);
+	return r < 0 ? r : run_helper(&l, protect_child, e);
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------- */
+
+/* Its root is what the path leads to, so the path is that of a mount point. */
+static bool is_mount_root(const struct statx *stx)
+{
+	return (stx->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
+	       (stx->stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+int iso_live_mount_place(const struct iso_live *c, const char *path, char **ret,
+			 bool *ret_directory, struct err *e)
+{
+	_cleanup_(live_done) struct live l = LIVE_INIT(c);
+	_cleanup_mountinfo_ struct mountinfo info = {0};
+	_cleanup_close_ int fd = -EBADF;
+	const struct mountinfo_entry *m;
+	struct statx stx;
+	int r = hold(&l, e);
+
+	if (r < 0)
+		return r;
+	fd = path_open_in_root(l.root_fd, path, O_PATH, 0, NULL);
+	if (fd < 0)
+		return fd;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_TYPE, &stx) < 0)
+		return err_sys(e, errno, "look at '%s'", path);
+	if (!is_mount_root(&stx))
+		return -ENOENT;
+	r = read_mounts(l.proc_fd, c->init_pid, &info, e);
+	if (r < 0)
+		return r;
+	m = mountinfo_by_id(&info, stx.stx_mnt_id);
+	if (!m)
+		return -ENOENT;
+	*ret_directory = S_ISDIR(stx.stx_mode);
+	*ret = strdup(m->mountpoint);
+	return *ret ? 0 : err_nomem(e);
+}
+
+int iso_live_has_mount(pid_t pid, uint64_t id, struct err *e)
+{
+	_cleanup_mountinfo_ struct mountinfo info = {0};
+	_cleanup_close_ int proc_fd = path_open_dir("/proc", e);
+	int r = proc_fd < 0 ? proc_fd : read_mounts(proc_fd, pid, &info, e);
+
+	return r < 0 ? r : mountinfo_by_id(&info, id) != NULL;
 }

@@ -78,7 +78,7 @@ int iso_ns_open(pid_t pid, enum iso_ns ns, struct err *e)
 
 /* A configured path may be any file; what is not a namespace of the right kind is refused before
  * anything was created. */
-int ns_open_path(enum iso_ns ns, const char *path, struct err *e)
+int iso_ns_open_path(enum iso_ns ns, const char *path, struct err *e)
 {
 	const struct iso_ns_info *info = &iso_ns_table[ns];
 	_cleanup_close_ int fd = -EBADF;

@@ -6,10 +6,6 @@
 
 #include "isolate/namespace.h"
 
-/* Open the namespace that a configuration names by path; checked to be one, and of that kind.
- * Returns an fd or -errno. */
-int ns_open_path(enum iso_ns ns, const char *path, struct err *e);
-
 /* 1 when fd is the calling process's own namespace, 0 when not, or -errno. */
 int ns_is_ours(enum iso_ns ns, int fd, struct err *e);
 

@@ -25,6 +25,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "cgroup_manager.h"
 #include "run_files.h"
@@ -254,6 +255,38 @@ static int step_created(struct creation *c, struct err *e)
 	return r < 0 ? r : sandbox_save(c->s, RT_CREATED, e);
 }
 
+/* The processes of a checkpoint are there, and none runs yet: the moment for the hooks of the host. */
+static int on_restored(void *arg, pid_t pid, struct err *e)
+{
+	struct creation *c = arg;
+	struct sandbox *s = c->s;
+	int r = proc_id_of(pid, &s->state.host, e);
+
+	if (r < 0)
+		return r;
+	s->pidfd = proc_open(&s->state.host, e);
+	if (s->pidfd < 0)
+		return s->pidfd;
+	r = sandbox_save(s, RT_CREATING, e);
+	if (r == 0)
+		r = step_hooks(c, e);
+	return r < 0 ? r : state_dir_lock(&s->dir, e);
+}
+
+static int step_restore(struct creation *c, struct err *e)
+{
+	if (cgroup_manager_of(c->ctx)->settle)
+		return err_unsupported(e, "restore into a systemd scope");
+	undo_push(&c->s->undo, undo_host, c);
+	return c->s->driver->restore(c->s, c->request->restore, on_restored, c, e);
+}
+
+static int step_restored(struct creation *c, struct err *e)
+{
+	c->s->state.started_unix_nsec = now_unix_nsec();
+	return sandbox_save(c->s, RT_RUNNING, e);
+}
+
 static int step_pid_file(struct creation *c, struct err *e)
 {
 	int r;
@@ -283,23 +316,34 @@ static int step_commit(struct creation *c, struct err *e)
 }
 
 /* The names are the fault points of test builds; each lies behind its step. */
-static const struct {
+struct step {
 	const char *name;
 	int (*run)(struct creation *c, struct err *e);
-} steps[] = {
+};
+
+static const struct step steps[] = {
 	{"load", creation_load},     {"plan", creation_plan}, {"state", step_state},
 	{"rootfs", step_rootfs},     {"cgroup", step_cgroup}, {"host", step_host},
 	{"hooks", step_hooks},       {"inner", step_inner},   {"created", step_created},
 	{"pid-file", step_pid_file}, {"commit", step_commit},
 };
 
+static const struct step restore_steps[] = {
+	{"load", creation_load},     {"plan", creation_plan},     {"state", step_state},
+	{"rootfs", step_rootfs},     {"cgroup", step_cgroup},     {"restore", step_restore},
+	{"restored", step_restored}, {"pid-file", step_pid_file},
+};
+
 static int run_steps(struct creation *c, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		int r = steps[i].run(c, e);
+	const struct step *v = c->request->restore ? restore_steps : steps;
+	size_t n = c->request->restore ? ARRAY_SIZE(restore_steps) : ARRAY_SIZE(steps);
+
+	for (size_t i = 0; i < n; i++) {
+		int r = v[i].run(c, e);
 
 		if (r == 0)
-			r = FAULT(steps[i].name, e);
+			r = FAULT(v[i].name, e);
 		if (r < 0)
 			return r;
 	}

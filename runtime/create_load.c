@@ -156,7 +156,7 @@ int creation_load(struct creation *c, struct err *e)
 	driver = r->driver ? r->driver : oci_annotation(&s->config, ANNOTATION_ISOLATION);
 	x = driver_find(driver, &s->driver, e);
 	if (x == 0)
-		x = driver_check_verb(s->driver, "create", e);
+		x = driver_check_verb(s->driver, r->restore ? "restore" : "create", e);
 	if (x == 0)
 		x = check_process(c, e);
 	if (x == 0)

@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "base/sync.h"
 #include "caller.h"
+#include "checkpoint.h"
 #include "isolate/sandbox.h"
 #include "sandbox.h"
 #include "systemd_client.h"
@@ -419,6 +420,8 @@ const struct driver driver_container = {
 	.update = container_update,
 	.mounts_add = container_mounts_add,
 	.mounts_remove = container_mounts_remove,
+	.checkpoint = container_checkpoint,
+	.restore = container_restore,
 	.delete = container_delete,
 	.close = container_close,
 };

@@ -9,7 +9,7 @@ list() {
 		libisal-dev libzstd-dev libcurl4-openssl-dev libsystemd-dev linux-libc-dev ca-certificates ;;
 	# the engine, the file server, the guest kernel's unpacking and its modules' order; user namespaces of ordinary users
 	run) echo qemu-system-x86 qemu-system-common dpkg kmod uidmap libcurl4 ca-certificates ;;
-	test) echo mmdebstrap qemu-utils ovmf libcmocka-dev acpica-tools busybox-static cpio e2fsprogs xz-utils zstd umoci skopeo docker-registry apache2-utils openssl libarchive-tools iproute2 erofs-utils clang clang-format libclang-rt-14-dev llvm ;;
+	test) echo mmdebstrap qemu-utils ovmf libcmocka-dev acpica-tools busybox-static cpio e2fsprogs xz-utils zstd umoci skopeo criu docker-registry apache2-utils openssl libarchive-tools iproute2 erofs-utils clang clang-format libclang-rt-14-dev llvm ;;
 	# and what their tests call: script, ip, ps
 	engines) echo podman conmon buildah containerd docker.io uidmap iproute2 procps bsdutils util-linux ;;
 	# the cross-compiler, the machine, its Debian (tests/aarch64/run)

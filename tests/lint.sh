@@ -62,6 +62,7 @@ isolate/rootfs.c            path    open      the bundle's root directory: the o
 isolate/rootfs.c            path    openat    its parents, to find the mount it is on
 isolate/rootfs_layers.c      path    mount     kernels that take lower layers only as one string; the target is named by descriptor
 isolate/rootfs_throwaway.c  path    open      the host's mount points, from mountinfo, to see which one shows
+isolate/restorer.c          exit    _exit     the child between clone3() and exec
 isolate/spawn.c             exit    _exit     the children between clone3() and exec
 isolate/timens.c            path    open      the own time namespace in /proc
 isolate/userns.c            exit    _exit     the child that works in another user namespace

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,6 +30,21 @@ int iso_live_mounts_check(const struct iso_config *c, struct err *e);
  */
 typedef int (*iso_live_keep_fn)(void *arg, const uint64_t *ids, size_t n, struct err *e);
 int iso_live_mounts_add(const struct iso_live *c, iso_live_keep_fn keep, void *arg, struct err *e);
+
+/* Where the kernel shows the mount that `path` of the container leads to, and whether it is on a directory. -ENOENT without an
+ * error text: nothing is there, or it is no mount point. Caller frees. */
+int iso_live_mount_place(const struct iso_live *c, const char *path, char **ret,
+			 bool *ret_directory, struct err *e);
+/* Set MOUNT_ATTR_* on mounts that are there already, each named by where the kernel shows it; no link is followed. For who
+ * let another program make them and does not rely on it. */
+struct iso_live_attrs {
+	char *place;
+	uint64_t set, rec_set; /* the mount; and all below */
+};
+int iso_live_mounts_protect(const struct iso_live *c, const struct iso_live_attrs *v, size_t n,
+			    struct err *e);
+/* 1 when a process's mount namespace has a mount of this id, 0 when not, or -errno. */
+int iso_live_has_mount(pid_t pid, uint64_t id, struct err *e);
 
 /* Take off the mounts with these ids, and what is mounted below them, wherever in its tree the container has them by now. Open
  * files stay usable. One that is gone already is no error. */

@@ -55,6 +55,8 @@ extern const struct iso_ns_info iso_ns_table[ISO_NS_COUNT];
 /* OCI name to namespace. 0 or -EINVAL. */
 int iso_ns_parse(const char *oci_name, enum iso_ns *ret);
 
+/* Open the namespace that a configuration names by path; checked to be one, and of that kind. Returns an fd or -errno. */
+int iso_ns_open_path(enum iso_ns ns, const char *path, struct err *e);
 /* Open /proc/PID/ns/NAME. Returns an fd or -errno. */
 int iso_ns_open(pid_t pid, enum iso_ns ns, struct err *e);
 

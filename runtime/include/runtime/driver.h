@@ -22,10 +22,11 @@
  *	pause, resume   freeze the cgroup               stop vCPUs, then freeze the cgroup
  *	update          limits of the cgroup            the same, but not what the guest limits
  *	mounts_…        a helper in its namespaces      refused
+ *	checkpoint      criu                            refused
  *	delete          nothing of its own              sockets, run directory
  *
  * Operations still to join (each refused by name until then): stats of the guest, attach and
- * detach of disks and networks, checkpoint, restore.
+ * detach of disks and networks.
  */
 #pragma once
 
@@ -113,6 +114,7 @@ struct sandbox {
 };
 
 struct rt_exec_request;
+struct rt_checkpoint_request;
 
 struct driver {
 	const char *name; /* "container", "vm": in state.json and --isolation */
@@ -153,6 +155,12 @@ struct driver {
 	int (*mounts_add)(struct sandbox *s, const struct iso_config *added, iso_live_keep_fn keep,
 			  void *arg, struct err *e);
 	int (*mounts_remove)(struct sandbox *s, const uint64_t *ids, size_t n, struct err *e);
+
+	/* Write the images of a running one; make its processes from them: `made` is called when its first process and
+	 * namespaces exist, before anything runs. NULL where the support table refuses the verb. */
+	int (*checkpoint)(struct sandbox *s, const struct rt_checkpoint_request *r, struct err *e);
+	int (*restore)(struct sandbox *s, const struct rt_checkpoint_request *r,
+		       int (*made)(void *arg, pid_t pid, struct err *e), void *arg, struct err *e);
 
 	/* The host process is gone: remove what the driver left outside the cgroup and the state
 	 * directory. Idempotent. */

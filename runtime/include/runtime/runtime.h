@@ -71,6 +71,8 @@ int rt_listen_fds(unsigned *ret, struct err *e);
 
 /* ---- life of a sandbox ---------------------------------------------------------------- */
 
+struct rt_checkpoint_request;
+
 struct rt_create_request {
 	const char *id;
 	const char *bundle;    /* directory with config.json; or NULL with document given */
@@ -81,6 +83,9 @@ struct rt_create_request {
 	unsigned
 		listen_fds; /* the first of io.preserve_fds are sockets to listen on (sd_listen_fds(3)) */
 	bool keep_keyring, no_pivot;
+	/* Not NULL: its processes come from these images, and run when it is created. Of the hooks only prestart and
+	 * createRuntime run. */
+	const struct rt_checkpoint_request *restore;
 	bool notify; /* it gets a socket for sd_notify(3); who starts it binds that: rt_notify_open() */
 	/* of `insula run` */
 	const char *name;
@@ -131,6 +136,22 @@ int rt_update(struct sandbox *s, const struct json *resources, struct err *e);
  * configuration's; of those to be removed only the destination counts. */
 int rt_mounts_add(struct sandbox *s, const struct json *mounts, struct err *e);
 int rt_mounts_remove(struct sandbox *s, const struct json *mounts, struct err *e);
+
+/* A checkpoint by criu. cgroups_mode is criu's number of a way to handle control groups. */
+enum rt_criu_cgroups { RT_CRIU_IGNORE = 0, RT_CRIU_SOFT = 3, RT_CRIU_FULL = 4, RT_CRIU_STRICT = 5 };
+struct rt_checkpoint_request {
+	const char *images;      /* directory; made by a checkpoint */
+	const char *work;        /* directory for the log; NULL: images */
+	const char *parent;      /* images of a pre-dump, relative to `images`; or NULL */
+	const char *page_server; /* "ADDRESS:PORT", or NULL */
+	const char *lsm_profile, *lsm_mount_context;
+	bool pre_dump, leave_running;
+	bool tcp_established, ext_unix_sk, shell_job, file_locks, auto_dedup;
+	uint64_t empty_ns; /* CLONE_NEW* */
+	enum rt_criu_cgroups cgroups_mode;
+};
+/* Write one. The container is gone then, but with pre_dump or leave_running. Restored by rt_create() with `restore`. */
+int rt_checkpoint(struct sandbox *s, const struct rt_checkpoint_request *r, struct err *e);
 
 /* What it uses, as the data of a `stats` event has it. Caller frees. */
 int rt_stats_json(struct sandbox *s, struct json **ret, struct err *e);
