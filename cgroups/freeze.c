@@ -15,6 +15,7 @@
 
 #include "backend.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 
 #define FREEZE_TIMEOUT_USEC INT64_C(2000000)
 
@@ -160,4 +161,31 @@ bool cg_is_frozen(struct cgroup *g)
 	const struct cg_dir *d = cg_group_dir(g, CG_CTL_FREEZER);
 
 	return d && d->hier->ops->is_frozen(d);
+}
+
+static const struct cg_hier *freezer_of(const struct cg_host *h)
+{
+	const struct cg_hier *v2 = NULL;
+
+	for (size_t i = 0; i < h->n_hier; i++) {
+		if (h->hier[i].v2)
+			v2 = &h->hier[i];
+		else if (h->hier[i].controllers & CG_BIT(CG_CTL_FREEZER))
+			return &h->hier[i];
+	}
+	return v2;
+}
+
+bool cg_path_is_frozen(struct cg_host *h, const char *path)
+{
+	const struct cg_hier *hier = freezer_of(h);
+	struct cg_dir d = {.hier = hier, .fd = -EBADF};
+	bool frozen;
+
+	if (!hier || cg_path_check(path, NULL) < 0)
+		return false;
+	d.fd = cg_dir_open_at(hier->root_fd, cg_path_below(hier, path), NULL);
+	frozen = d.fd >= 0 && hier->ops->is_frozen(&d);
+	fd_close(d.fd);
+	return frozen;
 }

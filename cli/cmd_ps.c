@@ -71,7 +71,7 @@ static bool is_shown(const struct ps_opts *o, bool every_status, const struct it
 	return ps_filter_fits(o->filters, i->s, i->id, i->status);
 }
 
-/* Each holds a few descriptors until it is printed, so what is not needed of it is closed. */
+/* They are held until they are printed, and there may be more of them than descriptors. */
 static int take_item(struct cli *cli, const struct ps_opts *o, bool every_status, const char *id,
 		     struct items *l, struct err *e)
 {
@@ -82,9 +82,9 @@ static int take_item(struct cli *cli, const struct ps_opts *o, bool every_status
 	if (r < 0 && why.kind == ERR_NOT_FOUND)
 		return 0; /* removed meanwhile */
 	if (r == 0) {
-		i.status = state_status(&i.s->dir, &i.s->state);
+		i.status = rt_status(i.s);
 		i.created = i.s->state.created_unix_nsec;
-		state_dir_done(&i.s->dir);
+		rt_close_descriptors(i.s);
 	}
 	i.id = strdup(id);
 	if (!i.id) {

@@ -178,7 +178,7 @@ static int list_table(struct cli *cli, char **ids, struct err *e)
 
 		if (rt_open(&cli->ctx, *ids, false, &s, NULL) < 0)
 			continue;
-		enum rt_status status = state_status(&s->dir, &s->state);
+		enum rt_status status = rt_status(s);
 
 		snprintf(pid, sizeof(pid), "%d", status == RT_STOPPED ? 0 : s->state.host.pid);
 		out_time(s->state.created_unix_nsec, created);

@@ -226,7 +226,7 @@ int sandbox_inspect_json(struct sandbox *s, struct json **ret, struct err *e)
 	_cleanup_json_ struct json *o = json_new_object(), *state = NULL;
 	_cleanup_free_ char *oci = NULL;
 	const struct state *st = &s->state;
-	enum rt_status status = state_status(&s->dir, st);
+	enum rt_status status = rt_status(s);
 	int r = rt_state_json(s, &oci, e);
 
 	if (r == 0)

@@ -21,8 +21,8 @@ static int all_words(struct cli *cli, bool (*wanted)(enum rt_status status), cha
 	for (char **id = ids; id && *id; id++) {
 		_cleanup_sandbox_ struct sandbox *s = NULL;
 
-		if (wanted && (rt_open(&cli->ctx, *id, false, &s, NULL) < 0 ||
-			       !wanted(state_status(&s->dir, &s->state))))
+		if (wanted &&
+		    (rt_open(&cli->ctx, *id, false, &s, NULL) < 0 || !wanted(rt_status(s))))
 			continue;
 		if (strv_push(&words, *id) < 0)
 			return err_nomem(e);

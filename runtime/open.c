@@ -156,12 +156,23 @@ bool sandbox_has_cgroup(struct sandbox *s)
 	return sandbox_need_cgroup(s, NULL) == 0 && s->cgroup && !cg_is_null(s->cgroup);
 }
 
+static bool is_frozen(struct sandbox *s)
+{
+	const char *path = s->state.cgroup_path;
+	struct cg_host *host;
+
+	if (s->cgroup)
+		return !cg_is_null(s->cgroup) && cg_is_frozen(s->cgroup);
+	return path && path[0] && rt_cgroups(s->ctx, &host, NULL) == 0 &&
+	       cg_path_is_frozen(host, path);
+}
+
 enum rt_status sandbox_status(struct sandbox *s)
 {
 	bool frozen = false;
 
 	if (!pidfd_has_ended(s->pidfd) && s->state.saved != RT_CREATING)
-		frozen = sandbox_has_cgroup(s) && cg_is_frozen(s->cgroup);
+		frozen = is_frozen(s);
 	return state_status_by(&s->dir, &s->state, s->pidfd, frozen);
 }
 
@@ -231,6 +242,21 @@ int rt_open(struct rt_ctx *ctx, const char *id, bool with_config, struct sandbox
 		return r;
 	*ret = TAKE_PTR(s);
 	return 0;
+}
+
+enum rt_status rt_status(struct sandbox *s)
+{
+	return sandbox_status(s);
+}
+
+void rt_close_descriptors(struct sandbox *s)
+{
+	cg_free(s->cgroup);
+	s->cgroup = NULL;
+	s->pidfd = fd_close(s->pidfd);
+	state_dir_unlock(&s->dir);
+	s->dir.fd = fd_close(s->dir.fd);
+	s->dir.rootfd = fd_close(s->dir.rootfd);
 }
 
 int rt_state_json(struct sandbox *s, char **ret, struct err *e)

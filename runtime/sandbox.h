@@ -33,7 +33,7 @@ int sandbox_need_cgroup(struct sandbox *s, struct err *e);
 /* It has one of its own, and s->cgroup is that. */
 bool sandbox_has_cgroup(struct sandbox *s);
 
-/* What is true now; cheaper than state_status() as it uses the handles. */
+/* What is true now; cheaper than state_status() as it uses the handles and what the context knows of the host. */
 enum rt_status sandbox_status(struct sandbox *s);
 
 /* Save with a new status. The lock is held. */

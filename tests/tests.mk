@@ -187,3 +187,8 @@ bench:
 bench-run: all $(BENCH_BINS) $(HELPER_BINS)
 	$(Q)$(BUILD)/tests/bench/start
 	$(Q)$(BUILD)/tests/bench/sandbox
+
+## make bench-thousand  1,000 containers held at once: memory of each, the last start against the first
+.PHONY: bench-thousand
+bench-thousand: all $(BENCH_BINS)
+	$(Q)$(BUILD)/tests/bench/thousand

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several clients at once: a hundred lives by four of them, and two of them with the same id. Clients are processes of
+ * Several clients at once: a hundred lives by four of them, and two of them with the same id; and many sandboxes at once. Clients are processes of
  * this test that run the commands one by one, as engines do; they report by their exit code and on standard error.
  */
 #include "harness.h"
@@ -83,6 +83,53 @@ static void hundred_lives(void **state)
 		failed += finish(pids[i], 300) != 0;
 	assert_int_equal(failed, 0);
 	expect_ids(world, NO_WORDS);
+	after = snapshot_take(world);
+	snapshot_compare(&before, &after);
+}
+
+/* ---- many at once ------------------------------------------------------------------------------- */
+
+#define MANY        40
+#define DESCRIPTORS "32" /* fewer than there are sandboxes */
+
+/* Whatever lists them holds no descriptor for each. */
+static void list_with_few_descriptors(const char *program, const char *words)
+{
+	char line[1400];
+	size_t shown = 0;
+
+	snprintf(line, sizeof(line), "ulimit -n %s; exec %s --root %s %s", DESCRIPTORS, program,
+		 world->state, words);
+	struct run_result r = run(&(struct run_spec){.argv = ARGV("/bin/sh", "-c", line)});
+
+	if (r.code != 0 || r.err[0])
+		fail_msg("%s: exit code %d: %s", words, r.code, r.err);
+	for (const char *at = r.out; (at = strstr(at, "running")); at++)
+		shown++;
+	if (shown != MANY)
+		fail_msg("%s shows %zu of %d as running: %s", words, shown, MANY, r.out);
+	run_result_done(&r);
+}
+
+static void more_sandboxes_than_descriptors(void **state)
+{
+	struct snapshot before = snapshot_take(world), after;
+	const char *dir = bundle(world, "many", "sleep 1000", NULL);
+	char id[64];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof(id), "%s-%d", world->id, i);
+		expect_result(run_oci(world, ARGV("run", "--detach", "--bundle", dir, id)), 0, "",
+			      NULL);
+	}
+	list_with_few_descriptors(world->oci, "list");
+	list_with_few_descriptors(world->oci, "list --format json");
+	list_with_few_descriptors(world->insula, "ps -a --format '{{.Names}} {{.State}}'");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof(id), "%s-%d", world->id, i);
+		expect_result(run_oci(world, ARGV("delete", "--force", id)), 0, "", NULL);
+	}
 	after = snapshot_take(world);
 	snapshot_compare(&before, &after);
 }
@@ -188,6 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hundred_lives),
+		cmocka_unit_test(more_sandboxes_than_descriptors),
 		cmocka_unit_test(one_creation_wins),
 		cmocka_unit_test(deletes_agree),
 		cmocka_unit_test(one_start_wins),

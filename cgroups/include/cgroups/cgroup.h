@@ -92,6 +92,8 @@ int cg_pids(struct cgroup *g, pid_t **ret, size_t *ret_n, struct err *e);
 /* Freeze or thaw and wait until it is so (at most 2 s: -ETIMEDOUT). */
 int cg_freeze(struct cgroup *g, bool frozen, struct err *e);
 bool cg_is_frozen(struct cgroup *g);
+/* The same of a group that need not be opened for it in every hierarchy: of one of many. One that does not exist is not. */
+bool cg_path_is_frozen(struct cg_host *h, const char *path);
 
 /* Signal every process: cgroup.kill for SIGKILL where the kernel has it, else freeze, signal, thaw.
  */

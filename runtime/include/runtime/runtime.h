@@ -186,6 +186,11 @@ struct rt_exec_request {
 int rt_exec(struct sandbox *s, const struct rt_exec_request *r, pid_t *ret_pid, int *ret_console,
 	    struct err *e);
 
+/* What is true now. For many: the context keeps what it learnt of the host. */
+enum rt_status rt_status(struct sandbox *s);
+/* For who holds many at once: what is left of it is the state as it was read. */
+void rt_close_descriptors(struct sandbox *s);
+
 /* Spec: OCI runtime-spec runtime.md "State": the JSON text. Caller frees. */
 int rt_state_json(struct sandbox *s, char **ret, struct err *e);
 

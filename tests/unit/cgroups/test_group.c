@@ -583,9 +583,10 @@ static void body_freeze(struct ctx *c)
 	signal(SIGTERM, on_term);
 	pid = sleeper(g);
 	signal(SIGTERM, SIG_DFL);
-	CHECK(!cg_is_frozen(g));
+	CHECK(!cg_is_frozen(g) && !cg_path_is_frozen(c->host, c->path));
 	CHECK_OK(cg_freeze(g, true, &e));
-	CHECK(cg_is_frozen(g));
+	CHECK(cg_is_frozen(g) && cg_path_is_frozen(c->host, c->path));
+	CHECK(!cg_path_is_frozen(c->host, "/no/such/group"));
 	CHECK(holds(g, "freezer", "freezer.state", "cgroup.freeze", "FROZEN", "1"));
 	CHECK_OK(cg_freeze(g, true, &e)); /* again: no harm */
 	/* A signal that is handled waits until it is thawed. */
