@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "layer_dir.h"
+#include "layer_erofs.h"
 #include "layer_list.h"
 #include "layer_pipe.h"
 
@@ -75,6 +76,44 @@ static int mode_extract(_unused_ char **args, bool keep_owners, struct img_worke
 	return r;
 }
 
+static int write_erofs_from(struct layer_pipe *pipe, int fd, struct img_worker_report *ret,
+			    struct err *e)
+{
+	const struct layer_erofs_params params = {.fd = fd,
+						  .directories = layer_limits_default.tar.entries};
+	struct tar_source source = layer_pipe_source(pipe);
+	struct layer_report report = {0};
+	struct layer_erofs *image;
+	struct layer_sink sink;
+	int r;
+
+	r = layer_erofs_new(&params, &report, &image, e);
+	if (r < 0)
+		return r;
+	sink = layer_erofs_sink(image);
+	r = layer_read(&source, &layer_limits_default, &sink, &report, e);
+	if (r == 0) {
+		tell(ret, &report);
+		layer_pipe_result(pipe, ret->diff_id, &ret->bytes);
+		r = layer_erofs_seal(image, ret->diff_id, e);
+	}
+	layer_erofs_free(image);
+	return r;
+}
+
+static int mode_erofs(_unused_ char **args, _unused_ bool keep_owners,
+		      struct img_worker_report *ret, struct err *e)
+{
+	struct layer_pipe *pipe;
+	int r = layer_pipe_new(3, &inflate_limits, &pipe, e);
+
+	if (r < 0)
+		return r;
+	r = write_erofs_from(pipe, 4, ret, e);
+	layer_pipe_free(pipe);
+	return r;
+}
+
 static int mode_list(_unused_ char **args, _unused_ bool keep_owners, struct img_worker_report *ret,
 		     struct err *e)
 {
@@ -126,9 +165,8 @@ static int mode_remove(char **args, _unused_ bool keep_owners,
 }
 
 static const struct layer_mode modes[] = {
-	{IMG_WORKER_EXTRACT, 0, 4, 5, mode_extract},
-	{IMG_WORKER_LIST, 0, -1, 5, mode_list},
-	{IMG_WORKER_INFLATE, 0, -1, 5, mode_inflate},
+	{IMG_WORKER_EXTRACT, 0, 4, 5, mode_extract}, {IMG_WORKER_EROFS, 0, -1, 5, mode_erofs},
+	{IMG_WORKER_LIST, 0, -1, 5, mode_list},      {IMG_WORKER_INFLATE, 0, -1, 5, mode_inflate},
 	{IMG_WORKER_REMOVE, 1, 3, 4, mode_remove},
 };
 

@@ -64,8 +64,28 @@ static int open_directory(const char *reference, struct img_rootfs *r, struct er
 	return same_directory(r->fd, root, &r->host_root, e);
 }
 
-static int open_layers(const struct img_image *image, struct img_rootfs *r, struct err *e)
+/* A layer's root: its directory, or that of a mount of its image. */
+static int open_layer(int root, const char *path, img_mount_fn mount_image, struct err *e)
 {
+	_cleanup_close_ int fd = path_open_in_root(root, path, O_PATH | O_NOFOLLOW, 0, e);
+	_cleanup_close_ int image = -1;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "look at '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return TAKE_FD(fd);
+	if (!S_ISREG(st.st_mode) || !mount_image)
+		return err_sys(e, ENOTDIR, "layer '%s'", path);
+	image = path_open_in_root(root, path, O_RDONLY | O_NOFOLLOW, 0, e);
+	return image < 0 ? image : mount_image(image, e);
+}
+
+static int open_layers(const struct img_source *from, struct img_rootfs *r, struct err *e)
+{
+	const struct img_image *image = from->image;
 	_cleanup_close_ int root = path_open_dir("/", e);
 	size_t n = strv_len(image->layers);
 
@@ -76,8 +96,7 @@ static int open_layers(const struct img_image *image, struct img_rootfs *r, stru
 	if (!r->layer_fds)
 		return err_nomem(e);
 	for (; r->n_layers < n; r->n_layers++) {
-		int fd = path_open_in_root(root, image->layers[r->n_layers],
-					   O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, e);
+		int fd = open_layer(root, image->layers[r->n_layers], from->mount, e);
 
 		if (fd < 0)
 			return err_wrap(e, "image '%s'", image->name);
@@ -101,7 +120,7 @@ int img_rootfs_open(const struct img_source *from, enum img_rootfs_form form,
 			e, "root file system '%s': a directory cannot be given as a disk yet",
 			what);
 	}
-	rc = from->image ? open_layers(from->image, &r, e) : open_directory(from->directory, &r, e);
+	rc = from->image ? open_layers(from, &r, e) : open_directory(from->directory, &r, e);
 	if (rc < 0) {
 		img_rootfs_done(&r);
 		return rc;

@@ -31,6 +31,7 @@ void img_store_close(struct img_store *s)
 	free(s->in_use);
 	fd_close(s->adding);
 	fd_close(s->layers);
+	fd_close(s->erofs);
 	fd_close(s->images);
 	fd_close(s->names);
 	fd_close(s->archives);
@@ -105,6 +106,8 @@ static int open_all(struct img_store *s, struct err *e)
 		r = open_made(s->fd, "layers", &layers, e);
 	if (r == 0)
 		r = open_made(layers, s->ids, &s->layers, e);
+	if (r == 0 && s->mount)
+		r = open_made(layers, STORE_EROFS_SET, &s->erofs, e);
 	if (r == 0)
 		r = open_made(s->fd, "images", &s->images, e);
 	if (r == 0)
@@ -123,11 +126,13 @@ int img_store_open(const struct img_store_params *p, struct img_store **ret, str
 
 	if (!s)
 		return err_nomem(e);
-	s->fd = s->layers = s->images = s->names = s->archives = s->blobs = s->adding = -1;
+	s->fd = s->layers = s->erofs = s->images = s->names = s->archives = s->blobs = s->adding =
+		-1;
 	s->log.fd = -1;
 	if (p->log)
 		s->log = *p->log;
 	s->worker = p->worker;
+	s->mount = p->mount;
 	s->fetch = p->fetch;
 	s->worker_arg = p->worker_arg;
 	s->path = strdup(p->path);

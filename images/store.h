@@ -5,9 +5,10 @@
  *	STORE/				0700
  *	  .lock				shared while layers and images are added, exclusive while unused ones are swept
  *	  layers/IDS/HEX/diff/		a layer, extracted; HEX are the digits of its DiffID
- *	  layers/IDS/HEX/layer.json	its size, and which blob it was extracted from
- *	  layers/IDS/.tmp-HEX/		one that is being extracted, or was when its process died
- *	  layers/IDS/.lock-HEX		held by that process and its worker
+ *	  layers/erofs1/HEX/layer.erofs	the same as an EROFS image, of the first version of our writer; whoever's the ids are
+ *	  layers/SET/HEX/layer.json	its size, and which blob it was unpacked from (SET: IDS or erofs1)
+ *	  layers/SET/.tmp-HEX/		one that is being unpacked, or was when its process died
+ *	  layers/SET/.lock-HEX		held by that process and its worker
  *	  images/ID/			config.json and manifest.json as they came; image.json, written last, makes it an image.
  *					flock: shared while it is used or written, exclusive while it is removed
  *	  blobs/HEX			what a layer was extracted from, as it came; HEX are the digits of its digest
@@ -35,7 +36,10 @@
 struct img_store {
 	char *path, *ids;
 	int fd;     /* STORE */
-	int layers; /* STORE/layers/IDS */
+	int layers; /* STORE/layers/IDS: directories */
+	int erofs; /* STORE/layers/erofs1: EROFS images; -1: they cannot be mounted by this caller */
+	img_mount_fn mount;
+	enum { EROFS_UNKNOWN, EROFS_WORKS, EROFS_FAILS } erofs_state;
 	int images, names, archives, blobs;
 	int adding;  /* .lock, held shared; -1: not */
 	int *in_use; /* images opened: descriptors that hold their locks */
@@ -67,6 +71,13 @@ int store_remove_tree(struct img_store *s, int dirfd, const char *name, struct e
 
 /* The names in a directory that begin with `prefix` (strv, sorted). */
 int store_read_dir(int dirfd, const char *prefix, char ***ret, struct err *e);
+
+/* ---- store_erofs.c ------------------------------------------------------------------------------ */
+
+#define STORE_EROFS_SET "erofs1" /* a writer whose images differ gets another name */
+
+/* Can an EROFS image that lies in this store be mounted? Tried once, with a small one. */
+bool store_erofs_works(struct img_store *s);
 
 /* ---- store_layer.c ------------------------------------------------------------------------------ */
 
@@ -120,14 +131,13 @@ void blob_sweep_unused(struct img_store *s, char *const *used, bool parts);
 /* Have the layer in the store; extract it if it is not. diff_id NULL: whatever it is (*ret_diff_id, caller frees). */
 int layer_add(struct img_store *s, const char *diff_id, const struct blob *from,
 	      const struct img_progress *p, char **ret_diff_id, struct err *e);
-bool layer_exists(const struct img_store *s, const char *diff_id);
-/* "STORE/layers/IDS/HEX/diff"; caller frees. */
-int layer_path(const struct img_store *s, const char *diff_id, char **ret);
+bool layer_exists(struct img_store *s, const char *diff_id);
+/* Of one that exists: "STORE/layers/IDS/HEX/diff", or "STORE/layers/erofs1/HEX/layer.erofs"; caller frees. */
+int layer_path(struct img_store *s, const char *diff_id, char **ret);
 /* 0 when it is not known. */
-uint64_t layer_size(const struct img_store *s, const char *diff_id);
+uint64_t layer_size(struct img_store *s, const char *diff_id);
 /* What it was extracted from. -ENOENT without an error text: that was not kept. */
-int layer_blob(const struct img_store *s, const char *diff_id, struct kept_blob *ret,
-	       struct err *e);
+int layer_blob(struct img_store *s, const char *diff_id, struct kept_blob *ret, struct err *e);
 /* The blobs of all layers, of every map of ids (strv of digests). */
 int layer_blobs(const struct img_store *s, char ***ret, struct err *e);
 /* Remove what died while it was extracted. */

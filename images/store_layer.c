@@ -5,8 +5,9 @@
  * find it done. The lock's descriptor is held by the worker, too: while either lives, nobody takes the
  * temporary for a leftover.
  *
- * The extracted tree lies in "diff", one below the directory that is renamed: the worker gives "diff" to whom the layer
- * says, and a directory of somebody else could not be moved.
+ * A layer is one file with an EROFS image where such can be mounted, and a directory elsewhere; a store may hold both, and a layer that is
+ * there in a form that can be used is not unpacked again. An extracted tree lies in "diff", one below the directory that is
+ * renamed: the worker gives "diff" to whom the layer says, and a directory of somebody else could not be moved.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,29 +31,54 @@
 #define TMP_PREFIX  ".tmp-"
 #define LOCK_PREFIX ".lock-"
 #define DIFF        "diff"
+#define IMAGE       "layer.erofs"
 #define RECORD      "layer.json"
 #define STEM_MAX    80 /* 64 digits, or "import-" and 16 */
 
 /* A layer in the making. */
 struct making {
 	char tmp[STEM_MAX + 8], lock[STEM_MAX + 8];
+	int set; /* borrowed; where it will be */
 	int lock_fd, tmp_fd;
+	int image; /* its file; -1: it is a directory */
 	bool made;
 };
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
-bool layer_exists(const struct img_store *s, const char *diff_id)
+static bool is_in(int set, const char *diff_id)
 {
 	struct stat st;
 
-	return fstatat(s->layers, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return set >= 0 && fstatat(set, digest_hex(diff_id), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISDIR(st.st_mode);
 }
 
-int layer_path(const struct img_store *s, const char *diff_id, char **ret)
+/* The set that has it in a form of use here; or -1. */
+static int set_of(struct img_store *s, const char *diff_id)
 {
-	return str_printf(ret, "%s/layers/%s/%s/" DIFF, s->path, s->ids, digest_hex(diff_id));
+	if (is_in(s->erofs, diff_id) && store_erofs_works(s))
+		return s->erofs;
+	return is_in(s->layers, diff_id) ? s->layers : -1;
+}
+
+/* Where new ones go. */
+static int set_for_new(struct img_store *s)
+{
+	return store_erofs_works(s) ? s->erofs : s->layers;
+}
+
+bool layer_exists(struct img_store *s, const char *diff_id)
+{
+	return set_of(s, diff_id) >= 0;
+}
+
+int layer_path(struct img_store *s, const char *diff_id, char **ret)
+{
+	bool image = s->erofs >= 0 && set_of(s, diff_id) == s->erofs;
+
+	return str_printf(ret, "%s/layers/%s/%s/%s", s->path, image ? STORE_EROFS_SET : s->ids,
+			  digest_hex(diff_id), image ? IMAGE : DIFF);
 }
 
 /* The record of one, in the directory of a map of ids. */
@@ -65,13 +91,13 @@ static int read_record(int layers, const char *hex, struct json **ret, struct er
 	return json_parse_file_at(layers, name, STORE_SMALL_FILE_MAX, ret, e);
 }
 
-uint64_t layer_size(const struct img_store *s, const char *diff_id)
+uint64_t layer_size(struct img_store *s, const char *diff_id)
 {
 	_cleanup_json_ struct json *doc = NULL;
 	struct json_at top, size;
 	uint64_t bytes;
 
-	if (read_record(s->layers, digest_hex(diff_id), &doc, NULL) < 0)
+	if (read_record(set_of(s, diff_id), digest_hex(diff_id), &doc, NULL) < 0)
 		return 0;
 	top = json_top(doc);
 	return json_member(&top, "sizeBytes", &size) && json_get_u64(&size, &bytes, NULL) == 0
@@ -91,12 +117,13 @@ static bool blob_of(const struct json *record, struct kept_blob *ret)
 	return true;
 }
 
-int layer_blob(const struct img_store *s, const char *diff_id, struct kept_blob *ret, struct err *e)
+int layer_blob(struct img_store *s, const char *diff_id, struct kept_blob *ret, struct err *e)
 {
 	_cleanup_json_ struct json *doc = NULL;
+	int set = set_of(s, diff_id), r;
 	struct stat st;
-	int r = read_record(s->layers, digest_hex(diff_id), &doc, e);
 
+	r = read_record(set < 0 ? s->layers : set, digest_hex(diff_id), &doc, e);
 	if (r < 0)
 		return r;
 	return blob_of(doc, ret) && fstatat(s->blobs, digest_hex(ret->digest), &st,
@@ -143,38 +170,45 @@ int layer_blobs(const struct img_store *s, char ***ret, struct err *e)
 static void making_done(struct img_store *s, struct making *m)
 {
 	m->tmp_fd = fd_close(m->tmp_fd);
+	m->image = fd_close(m->image);
 	if (m->made)
-		store_remove_tree(s, s->layers, m->tmp, NULL);
+		store_remove_tree(s, m->set, m->tmp, NULL);
 	if (m->lock_fd >= 0)
-		store_unlock_file(s->layers, m->lock, m->lock_fd);
+		store_unlock_file(m->set, m->lock, m->lock_fd);
 	m->lock_fd = -1;
 }
 
-static int making_begin(struct img_store *s, const char *stem, struct making *m, struct err *e)
+static int making_begin(struct img_store *s, int set, const char *stem, struct making *m,
+			struct err *e)
 {
 	int r;
 
-	*m = (struct making){.lock_fd = -1, .tmp_fd = -1};
+	*m = (struct making){.set = set, .lock_fd = -1, .tmp_fd = -1, .image = -1};
 	snprintf(m->tmp, sizeof(m->tmp), TMP_PREFIX "%s", stem);
 	snprintf(m->lock, sizeof(m->lock), LOCK_PREFIX "%s", stem);
-	m->lock_fd = store_lock_file(s->layers, m->lock, true, e);
+	m->lock_fd = store_lock_file(set, m->lock, true, e);
 	if (m->lock_fd < 0)
 		return m->lock_fd;
 	/* Whoever left one is dead: the lock is ours. */
-	r = store_remove_tree(s, s->layers, m->tmp, e);
+	r = store_remove_tree(s, set, m->tmp, e);
 	return r < 0 ? err_wrap(e, "remove what an earlier extraction left") : 0;
 }
 
-static int make_tmp(struct img_store *s, struct making *m, int *ret_diff, struct err *e)
+/* *ret_diff: the directory; -1 where m->image is the file. */
+static int make_tmp(const struct img_store *s, struct making *m, int *ret_diff, struct err *e)
 {
-	int r = path_mkdir_at(s->layers, m->tmp, 0700, e);
+	int r = path_mkdir_at(m->set, m->tmp, 0700, e);
 
 	if (r < 0)
 		return r;
 	m->made = true;
-	m->tmp_fd = path_open_dir_at(s->layers, m->tmp, e);
+	m->tmp_fd = path_open_dir_at(m->set, m->tmp, e);
 	if (m->tmp_fd < 0)
 		return m->tmp_fd;
+	if (m->set == s->erofs) {
+		m->image = path_open_in_root(m->tmp_fd, IMAGE, O_RDWR | O_CREAT | O_EXCL, 0600, e);
+		return m->image < 0 ? m->image : 0;
+	}
 	r = path_mkdir_at(m->tmp_fd, DIFF, 0755, e);
 	if (r < 0)
 		return r;
@@ -194,7 +228,8 @@ static int extract(struct img_store *s, const struct making *m, int diff, const 
 	r = worker_stream(stream, e);
 	if (r < 0)
 		return r;
-	r = worker_start(s, IMG_WORKER_EXTRACT, NULL, (int[]){stream[0], diff, m->lock_fd}, 3, 2,
+	r = worker_start(s, m->image >= 0 ? IMG_WORKER_EROFS : IMG_WORKER_EXTRACT, NULL,
+			 (int[]){stream[0], m->image >= 0 ? m->image : diff, m->lock_fd}, 3, 2,
 			 &call, e);
 	fd_close(stream[0]);
 	if (r < 0) {
@@ -229,22 +264,30 @@ static int write_record(int tmp_fd, const struct img_worker_report *report,
 	    json_set(o, "entries", json_new_u64(report->entries)) < 0 ||
 	    json_to_text(o, false, &text, &len) < 0)
 		return err_nomem(e);
-	return path_create_file_at(tmp_fd, RECORD, text, len, 0600, e);
+	return path_replace_file_at(tmp_fd, RECORD, text, len, 0600, true, e);
 }
 
-/* Everything below is on the disk before its name is: one syncfs(2) costs less than an fsync(2) per file. */
-static int publish(struct img_store *s, struct making *m, const char *diff_id, struct err *e)
+/* One syncfs(2) costs less than an fsync(2) for each file of a directory. */
+static int sync_layer(const struct making *m)
+{
+	if (m->image < 0)
+		return syncfs(m->tmp_fd);
+	return fsync(m->image) < 0 ? -1 : fsync(m->tmp_fd);
+}
+
+/* Everything below is on the disk before its name is. */
+static int publish(struct making *m, const char *diff_id, struct err *e)
 {
 	int r = FAULT("layer-sync", e);
 
 	if (r < 0)
 		return r;
-	if (syncfs(m->tmp_fd) < 0)
+	if (sync_layer(m) < 0)
 		return err_sys(e, errno, "write the layer to the disk");
-	if (renameat(s->layers, m->tmp, s->layers, digest_hex(diff_id)) < 0)
+	if (renameat(m->set, m->tmp, m->set, digest_hex(diff_id)) < 0)
 		return err_sys(e, errno, "give the layer its name");
 	m->made = false;
-	if (fsync(s->layers) < 0)
+	if (fsync(m->set) < 0)
 		return err_sys(e, errno, "write the layer's name to the disk");
 	return FAULT("layer-published", e);
 }
@@ -306,14 +349,14 @@ static int add_known(struct img_store *s, const char *diff_id, const struct blob
 {
 	struct img_worker_report report;
 	struct making m;
-	int r = making_begin(s, digest_hex(diff_id), &m, e);
+	int r = making_begin(s, set_for_new(s), digest_hex(diff_id), &m, e);
 
 	if (r == 0 && !layer_exists(s, diff_id)) {
 		r = fill(s, &m, diff_id, from, p, &report, e);
 		if (r == 0)
 			warn_of_left(s, &report);
 		if (r == 0)
-			r = publish(s, &m, diff_id, e);
+			r = publish(&m, diff_id, e);
 	}
 	making_done(s, &m);
 	return r < 0 ? err_wrap(e, "layer %.19s…", diff_id) : 0;
@@ -324,10 +367,10 @@ static int publish_unknown(struct img_store *s, struct making *m, const char *di
 			   struct err *e)
 {
 	struct making name;
-	int r = making_begin(s, digest_hex(diff_id), &name, e);
+	int r = making_begin(s, m->set, digest_hex(diff_id), &name, e);
 
 	if (r == 0 && !layer_exists(s, diff_id))
-		r = publish(s, m, diff_id, e);
+		r = publish(m, diff_id, e);
 	making_done(s, &name);
 	return r;
 }
@@ -344,7 +387,7 @@ static int add_unknown(struct img_store *s, const struct blob *from, const struc
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return err_sys(e, errno, "random number");
 	snprintf(stem, sizeof(stem), "import-%016llx", (unsigned long long)random);
-	r = making_begin(s, stem, &m, e);
+	r = making_begin(s, set_for_new(s), stem, &m, e);
 	if (r == 0)
 		r = fill(s, &m, NULL, from, p, &report, e);
 	if (r == 0)
@@ -368,24 +411,31 @@ int layer_add(struct img_store *s, const char *diff_id, const struct blob *from,
 
 /* ---- sweeping ------------------------------------------------------------------------------------ */
 
-void layer_sweep_dead(struct img_store *s)
+static void sweep_dead_of(struct img_store *s, int set)
 {
 	_cleanup_strv_ char **locks = NULL;
 
-	if (store_read_dir(s->layers, LOCK_PREFIX, &locks, NULL) < 0)
+	if (store_read_dir(set, LOCK_PREFIX, &locks, NULL) < 0)
 		return;
 	for (char **v = locks; v && *v; v++) {
 		char tmp[NAME_MAX + 1];
-		int fd = store_lock_file(s->layers, *v, false, NULL);
+		int fd = store_lock_file(set, *v, false, NULL);
 
 		if (fd < 0)
 			continue; /* alive, or somebody else's sweep */
 		snprintf(tmp, sizeof(tmp), TMP_PREFIX "%s", *v + strlen(LOCK_PREFIX));
-		if (store_remove_tree(s, s->layers, tmp, NULL) == 0)
-			store_unlock_file(s->layers, *v, fd);
+		if (store_remove_tree(s, set, tmp, NULL) == 0)
+			store_unlock_file(set, *v, fd);
 		else
 			fd_close(fd); /* found again next time */
 	}
+}
+
+void layer_sweep_dead(struct img_store *s)
+{
+	sweep_dead_of(s, s->layers);
+	if (s->erofs >= 0)
+		sweep_dead_of(s, s->erofs);
 }
 
 static bool is_used(const char *hex, char *const *used)
@@ -397,26 +447,35 @@ static bool is_used(const char *hex, char *const *used)
 }
 
 /* First out of sight by one rename, so that a removal that is killed leaves a leftover and no half layer. */
-static int remove_layer(struct img_store *s, const char *hex, struct err *e)
+static int remove_layer(struct img_store *s, int set, const char *hex, struct err *e)
 {
 	struct making m;
-	int r = making_begin(s, hex, &m, e);
+	int r = making_begin(s, set, hex, &m, e);
 
-	if (r == 0 && renameat(s->layers, hex, s->layers, m.tmp) < 0)
+	if (r == 0 && renameat(set, hex, set, m.tmp) < 0)
 		r = err_sys(e, errno, "take the layer's name");
 	if (r == 0)
-		r = store_remove_tree(s, s->layers, m.tmp, e);
+		r = store_remove_tree(s, set, m.tmp, e);
 	making_done(s, &m);
+	return r;
+}
+
+static int sweep_unused_of(struct img_store *s, int set, char *const *used, struct err *e)
+{
+	_cleanup_strv_ char **all = NULL;
+	int r = store_read_dir(set, "", &all, e);
+
+	for (char **v = all; r == 0 && v && *v; v++)
+		if (**v != '.' && !is_used(*v, used))
+			r = remove_layer(s, set, *v, e);
 	return r;
 }
 
 int layer_sweep_unused(struct img_store *s, char *const *used, struct err *e)
 {
-	_cleanup_strv_ char **all = NULL;
-	int r = store_read_dir(s->layers, "", &all, e);
+	int r = sweep_unused_of(s, s->layers, used, e);
 
-	for (char **v = all; r == 0 && v && *v; v++)
-		if (**v != '.' && !is_used(*v, used))
-			r = remove_layer(s, *v, e);
+	if (r == 0 && s->erofs >= 0)
+		r = sweep_unused_of(s, s->erofs, used, e);
 	return r < 0 ? err_wrap(e, "remove layers that no image uses") : 0;
 }

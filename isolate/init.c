@@ -21,6 +21,7 @@
 #include "netdev.h"
 #include "isolate/sandbox.h"
 #include "nsfile.h"
+#include "rootfs_kinds.h"
 #include "spawn.h"
 #include "sysctl.h"
 #include "timens.h"
@@ -31,8 +32,10 @@ static void plan_done(struct init_plan *plan)
 {
 	for (int i = 0; i < ISO_NS_COUNT; i++)
 		fd_close(plan->join_fds[i]);
-	if (plan->params)
-		idmap_close(plan->params->config, plan->mapped_fds);
+	if (!plan->params)
+		return;
+	idmap_close(plan->params->config, plan->mapped_fds);
+	rootfs_layers_release(&plan->params->config->rootfs, plan->layer_mounts);
 }
 
 /* A path may lead to the caller's own namespace. That is nothing to join (for a user namespace the
@@ -186,6 +189,11 @@ int iso_init_spawn(const struct iso_init_params *p, struct iso_init *ret, struct
 		return r;
 	plan.userns =
 		p->config->ns[ISO_NS_USER].mode == ISO_NS_NEW || plan.join_fds[ISO_NS_USER] >= 0;
+	/* Only out here can images be mounted: a user namespace forbids it, and the group's rules of devices loop devices. */
+	if (p->config->rootfs.kind == ISO_ROOTFS_LAYERS)
+		r = rootfs_layers_prepare(&p->config->rootfs, &plan.layer_mounts, e);
+	if (r < 0)
+		return r;
 	plan.joined = needs_intermediate(&plan);
 	plan.waits = plan.userns || plan.joined || timens_has_offsets(p->config);
 	s.flags = new_flags(p->config);

@@ -190,7 +190,10 @@ static int open_procfs(struct inside *in, struct err *e)
 
 static int mount_root(struct inside *in, struct err *e)
 {
-	return iso_rootfs_mount(&in->config->rootfs, &in->root_fd, NULL, e);
+	struct iso_rootfs rootfs = in->config->rootfs;
+
+	rootfs.layer_mounts = in->layer_mounts;
+	return iso_rootfs_mount(&rootfs, &in->root_fd, NULL, e);
 }
 
 static int create_container_hooks(struct inside *in, struct err *e)
@@ -311,6 +314,7 @@ int init_child(void *arg, int *fd, struct err *e)
 		.proc_fd = -1,
 		.console_fd = -1,
 		.mapped_fds = plan->mapped_fds,
+		.layer_mounts = plan->layer_mounts,
 		.sync_fd = *fd,
 		.userns = plan->userns || ns_user_is_nested(),
 		.cgroupns = plan->params->config->ns[ISO_NS_CGROUP].mode != ISO_NS_INHERIT,

@@ -8,6 +8,7 @@ struct init_plan {
 	const struct iso_init_params *params;
 	int join_fds[ISO_NS_COUNT]; /* namespaces to join; -1: none */
 	int *mapped_fds;            /* id-mapped trees, see idmap_prepare(); or NULL */
+	int *layer_mounts;          /* see rootfs_layers_prepare(); or NULL */
 	bool joined;                /* the intermediate did it */
 	bool waits;                 /* a SYNC_PID from the creator comes first: ids are mapped */
 	bool userns;                /* new or joined */

@@ -16,10 +16,11 @@ struct inside {
 	int proc_fd; /* private detached procfs (fsopen; never the container's), for writes to /proc/self/... */
 	const int *
 		mapped_fds; /* id-mapped trees of config->mounts, -1 where there is none; or NULL; borrowed */
-	int console_fd; /* slave of the terminal, or -1 */
-	int sync_fd;    /* channel to the creator; borrowed */
-	char *command;  /* path of what will be executed; owned by init */
-	bool userns;    /* we are in a user namespace: of our own, or all of us in an outer one */
+	int *layer_mounts; /* of the root's layers, see struct iso_rootfs; or NULL; borrowed */
+	int console_fd;    /* slave of the terminal, or -1 */
+	int sync_fd;       /* channel to the creator; borrowed */
+	char *command;     /* path of what will be executed; owned by init */
+	bool userns; /* we are in a user namespace: of our own, or all of us in an outer one */
 	int *attached_fd; /* not NULL: the mount that was attached last is kept here, owned by the caller */
 	bool cgroupns; /* … and a cgroup namespace */
 };

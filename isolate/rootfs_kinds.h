@@ -17,6 +17,9 @@ int rootfs_bound(int dir_fd, int *ret_fd, char ***ret_readonly, struct err *e);
 
 /* rootfs_layers.c: an overlay over r->layers, attached on dir_fd, which is empty. */
 int rootfs_layers(const struct iso_rootfs *r, int dir_fd, int *ret_fd, struct err *e);
+/* For r->layer_mounts of one who will be in a user namespace: mounts of all layers that are images. */
+int rootfs_layers_prepare(const struct iso_rootfs *r, int **ret, struct err *e);
+void rootfs_layers_release(const struct iso_rootfs *r, int *mounts); /* NULL-safe */
 
 /* Is the host's `path` left out of a copy of its system: /proc, /sys, /dev, /run, or below? */
 bool rootfs_is_left_out(const char *path);

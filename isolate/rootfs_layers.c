@@ -3,6 +3,12 @@
  * The layers of an image as a root file system: one overlay, read from directories that many sandboxes share, written to two
  * of this sandbox's own, or to a tmpfs that goes with it. Theory of operation:
  *
+ * A layer is a directory, or a file with an EROFS image, which is mounted for the time of the mounting of the overlay: that takes
+ * mounts of its own of its lower directories, and holds them. A container's creator does it (rootfs_layers_prepare()): in a user
+ * namespace no image can be mounted, and in a group with rules of devices none by a loop device. The kernel wants lower directories to be in our mount namespace, so they are
+ * attached meanwhile, one over the other, on the directory that the overlay will cover. Files of several file systems would
+ * have several device numbers in one overlay; "xino" gives them one.
+ *
  * Layers keep their overlay marks in user.overlay.* (who extracts them may not write trusted.*), so the overlay is mounted with
  * "userxattr", as root and in a user namespace alike. All directories are opened first, in our mount namespace, and the kernel
  * is given them by the names of their descriptors: short, whatever the store's path is, and what was opened is what is mounted.
@@ -33,6 +39,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "isolate/erofs.h"
 #include "mountfd.h"
 #include "rootfs_kinds.h"
 
@@ -42,7 +49,9 @@
 struct overlay {
 	int *lower; /* topmost first */
 	size_t n;
-	int tmpfs; /* attached on the directory while the overlay is made; -1: none */
+	bool *attached; /* of each lower one: is it a mount on our directory? */
+	bool images;    /* some are */
+	int tmpfs;      /* attached on the directory while the overlay is made; -1: none */
 	int upper, work;
 	bool volatile_upper;
 };
@@ -52,6 +61,7 @@ static void overlay_done(struct overlay *o)
 	for (size_t i = 0; i < o->n; i++)
 		fd_close(o->lower[i]);
 	free(o->lower);
+	free(o->attached);
 	fd_close(o->upper);
 	fd_close(o->work);
 	fd_close(o->tmpfs);
@@ -68,7 +78,109 @@ static bool is_opaque(int layer)
 	       value == 'y';
 }
 
-static int open_lower(const struct iso_rootfs *r, struct overlay *o, struct err *e)
+static int explain_open(const char *path, int r, struct err *e)
+{
+	if (r == -EMFILE)
+		err_hint(e, "raise the limit of open files (RLIMIT_NOFILE)");
+	return err_wrap(e, "layer '%s'", path);
+}
+
+/* The layer's directory; or a detached mount of its image, and true. */
+static int open_layer(int root, const char *path, bool *ret_image, struct err *e)
+{
+	_cleanup_close_ int fd = path_open_in_root(root, path, O_PATH, 0, e), image = -1;
+	struct stat st;
+
+	*ret_image = false;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "look at it");
+	if (S_ISDIR(st.st_mode))
+		return TAKE_FD(fd);
+	if (!S_ISREG(st.st_mode))
+		return err_sys(e, ENOTDIR, "open it");
+	*ret_image = true;
+	image = path_open_in_root(root, path, O_RDONLY, 0, e);
+	return image < 0 ? image : iso_erofs_mount(image, e);
+}
+
+int rootfs_layers_prepare(const struct iso_rootfs *r, int **ret, struct err *e)
+{
+	_cleanup_close_ int root = path_open_dir("/", e);
+	size_t n = strv_len(r->layers);
+	int *mounts, rc = 0;
+
+	if (root < 0)
+		return root;
+	mounts = malloc((n + 1) * sizeof(*mounts));
+	if (!mounts)
+		return err_nomem(e);
+	for (size_t i = 0; i < n; i++)
+		mounts[i] = -1;
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		bool image;
+
+		rc = open_layer(root, r->layers[i], &image, e);
+		if (rc < 0)
+			explain_open(r->layers[i], rc, e);
+		else if (image)
+			mounts[i] = rc;
+		else
+			fd_close(rc);
+	}
+	if (rc < 0)
+		rootfs_layers_release(r, mounts);
+	else
+		*ret = mounts;
+	return rc < 0 ? rc : 0;
+}
+
+void rootfs_layers_release(const struct iso_rootfs *r, int *mounts)
+{
+	for (size_t i = 0; mounts && i < strv_len(r->layers); i++)
+		fd_close(mounts[i]);
+	free(mounts);
+}
+
+static int take_layer(const struct iso_rootfs *r, int root, size_t i, int dir_fd, struct overlay *o,
+		      struct err *e)
+{
+	bool image = r->layer_mounts && r->layer_mounts[i] >= 0;
+	int fd = image ? fcntl(r->layer_mounts[i], F_DUPFD_CLOEXEC, 3)
+		       : open_layer(root, r->layers[i], &image, e);
+
+	if (fd < 0)
+		return image && r->layer_mounts ? err_sys(e, errno, "hold it") : fd;
+	o->lower[o->n] = fd;
+	o->attached[o->n++] = false; /* closed from here on, whatever comes */
+	if (!image)
+		return 0;
+	o->images = true;
+	fd = mountfd_attach(fd, dir_fd, e);
+	if (fd == 0)
+		o->attached[o->n - 1] = true;
+	return fd;
+}
+
+/* The overlay has mounts of its own now, or there is none. The last one lies on top. (Where mount(2) put the overlay on top of
+ * them, they stay below it, and go with the old root.) */
+static int take_off(struct overlay *o, struct err *e)
+{
+	char link[PATH_FD_MAX];
+	int r = 0;
+
+	for (size_t i = o->n; i-- > 0;) {
+		if (!o->attached[i])
+			continue;
+		if (umount2(path_of_fd(o->lower[i], link), MNT_DETACH) < 0 && r == 0)
+			r = err_sys(e, errno, "take a layer's mount off");
+		o->attached[i] = false;
+	}
+	return r;
+}
+
+static int open_lower(const struct iso_rootfs *r, int dir_fd, struct overlay *o, struct err *e)
 {
 	_cleanup_close_ int root = path_open_dir("/", e);
 	size_t n = strv_len(r->layers);
@@ -80,17 +192,15 @@ static int open_lower(const struct iso_rootfs *r, struct overlay *o, struct err 
 	if (n > LAYERS_MAX)
 		return err_unsupported(e, "%zu layers, and the kernel takes %d", n, LAYERS_MAX);
 	o->lower = calloc(n, sizeof(*o->lower));
-	if (!o->lower)
+	o->attached = calloc(n, sizeof(*o->attached));
+	if (!o->lower || !o->attached)
 		return err_nomem(e);
 	while (o->n < n && !(o->n > 0 && is_opaque(o->lower[o->n - 1]))) {
-		int fd = path_open_in_root(root, r->layers[o->n], O_PATH | O_DIRECTORY, 0, e);
+		const char *path = r->layers[o->n];
+		int rc = take_layer(r, root, o->n, dir_fd, o, e);
 
-		if (fd < 0) {
-			if (fd == -EMFILE)
-				err_hint(e, "raise the limit of open files (RLIMIT_NOFILE)");
-			return err_wrap(e, "layer '%s'", r->layers[o->n]);
-		}
-		o->lower[o->n++] = fd;
+		if (rc < 0)
+			return explain_open(path, rc, e);
 	}
 	return 0;
 }
@@ -180,6 +290,8 @@ static int mount_one_by_one(const struct overlay *o, struct err *e)
 		r = set_dir(fs_fd, "workdir", o->work, e);
 	if (r >= 0)
 		r = mountfd_fs_set(fs_fd, "userxattr", NULL, e);
+	if (r >= 0 && o->images)
+		r = mountfd_fs_set(fs_fd, "xino", "on", e);
 	if (r >= 0 && o->volatile_upper)
 		r = mountfd_fs_set(fs_fd, "volatile", NULL, e);
 	return r < 0 ? r : mountfd_fs_mount(fs_fd, 0, e);
@@ -196,6 +308,7 @@ static int classic_data(const struct overlay *o, char **ret, struct err *e)
 	strbuf_addf(&b, ",upperdir=%s", path_of_fd(o->upper, path));
 	strbuf_addf(&b, ",workdir=%s,userxattr", path_of_fd(o->work, path));
 	strbuf_add(&b, o->volatile_upper ? ",volatile" : "");
+	strbuf_add(&b, o->images ? ",xino=on" : "");
 	if (b.len > CLASSIC_DATA_MAX) {
 		strbuf_done(&b);
 		err_unsupported(e, "%zu layers are too many for this kernel's mount(2)", o->n);
@@ -232,6 +345,9 @@ static int mount_overlay(const struct iso_rootfs *r, struct overlay *o, int dir_
 	/* The overlay holds the upper layer itself now. Off again, also after a failure. */
 	if (!old_kernel && o->tmpfs >= 0 && umount2(path_of_fd(o->tmpfs, link), MNT_DETACH) < 0)
 		return err_sys(e, errno, "take the private tmpfs off");
+	rc = old_kernel ? 0 : take_off(o, e);
+	if (rc < 0)
+		return rc;
 	if (mnt >= 0) {
 		rc = mountfd_attach(mnt, dir_fd, e);
 		return rc < 0 ? rc : TAKE_FD(mnt);
@@ -258,7 +374,7 @@ int rootfs_layers(const struct iso_rootfs *r, int dir_fd, int *ret_fd, struct er
 {
 	_cleanup_(overlay_done) struct overlay o = {
 		.tmpfs = -1, .upper = -1, .work = -1, .volatile_upper = !r->upper || r->ephemeral};
-	int rc = open_lower(r, &o, e);
+	int rc = open_lower(r, dir_fd, &o, e);
 
 	if (rc == 0)
 		rc = r->upper ? open_upper(r->upper, &o, e)
@@ -267,8 +383,10 @@ int rootfs_layers(const struct iso_rootfs *r, int dir_fd, int *ret_fd, struct er
 		rc = copy_root(&o, e);
 	if (rc == 0)
 		rc = mount_overlay(r, &o, dir_fd, e);
-	if (rc < 0)
+	if (rc < 0) {
+		take_off(&o, NULL);
 		return rc;
+	}
 	*ret_fd = rc;
 	return 0;
 }

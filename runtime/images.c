@@ -16,6 +16,7 @@
 #include "image_fetch.h"
 #include "image_worker.h"
 #include "images/image.h"
+#include "isolate/erofs.h"
 #include "isolate/userns.h"
 #include "runtime/runtime.h"
 #include "storage.h"
@@ -65,6 +66,8 @@ int rt_images(struct rt_ctx *ctx, struct img_store **ret, struct err *e)
 		if (r == 0)
 			r = ids_name(&ids, e);
 		p.ids = ids;
+		/* Nobody else may mount a file system that lies in a file. */
+		p.mount = caller_is_hosts_root() ? iso_erofs_mount : NULL;
 		if (r == 0)
 			r = img_store_open(&p, &ctx->images, e);
 		if (r < 0)

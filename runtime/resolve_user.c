@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "images/rootfs.h"
+#include "isolate/erofs.h"
 #include "sandbox.h"
 
 #define DB_BYTES_MAX (1u << 20) /* as isolate reads them */
@@ -17,7 +18,7 @@
 static int open_layers(const struct iso_rootfs *c, struct img_image *image, struct img_rootfs *ret,
 		       struct err *e)
 {
-	const struct img_source from = {.image = image};
+	const struct img_source from = {.image = image, .mount = iso_erofs_mount};
 
 	if (c->upper) {
 		_cleanup_free_ char *diff = NULL;

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "creation.h"
+#include "isolate/erofs.h"
 #include "landlock_document.h"
 #include "oci_parse.h"
 #include "run_document.h"
@@ -316,7 +317,8 @@ static int take_flags(struct run_build *b, struct err *e)
 static int build(struct rt_ctx *ctx, const struct rt_run_request *r, const char *id,
 		 struct run_build *b, struct err *e)
 {
-	const struct img_source from = {.directory = r->rootfs, .image = r->image};
+	const struct img_source from = {
+		.directory = r->rootfs, .image = r->image, .mount = iso_erofs_mount};
 	int rc;
 
 	*b = (struct run_build){.ctx = ctx, .request = r, .id = id, .rootfs.fd = -1};

@@ -2,9 +2,9 @@
 /*
  * Images: references, the store, what an image says about the command in it.
  *
- * An image is a list of layers and a configuration. The store keeps both; a layer is extracted once, into a directory, by
- * a worker process without privileges (insula-layer) that this folder asks the caller for, because it knows no
- * namespaces. Everything that comes from an archive is hostile until its digest was checked, and its
+ * An image is a list of layers and a configuration. The store keeps both; a layer is unpacked once, into an EROFS image where
+ * those can be mounted and a directory elsewhere, by a worker process without privileges (insula-layer) that this folder asks the
+ * caller for, because it knows no namespaces. Everything that comes from an archive is hostile until its digest was checked, and its
  * contents still are afterwards.
  *
  * Spec: OCI image-spec 1.1 (image-layout.md, manifest.md, config.md, layer.md).
@@ -62,7 +62,7 @@ struct img_image {
 	char *id;     /* owned; hex digest of the configuration */
 	char *digest; /* owned; "sha256:…" of the manifest, or NULL (docker archives) */
 	struct img_config config;
-	char **layers; /* strv of directories of the host, topmost first */
+	char **layers; /* strv of directories and of files with EROFS images, topmost first */
 	uint64_t size_bytes;
 };
 void img_image_done(struct img_image *i);
@@ -77,6 +77,9 @@ struct img_store;
 typedef int (*img_worker_fn)(void *arg, char *const *args, const int *fds, size_t n_fds,
 			     pid_t *ret_pid, struct err *e);
 
+/* Mount the EROFS image in a regular file, read-only: a descriptor of its root, which keeps the mount. */
+typedef int (*img_mount_fn)(int image_fd, struct err *e);
+
 struct img_store_params {
 	const char *path; /* absolute; made 0700 when missing */
 	/* What the ids of extracted files are relative to: names the set of layer directories, since files extracted
@@ -86,6 +89,8 @@ struct img_store_params {
 	img_worker_fn
 		fetch;    /* the same for insula-fetch (images/fetch.h); NULL: nothing is pulled */
 	void *worker_arg; /* of both */
+	/* NULL: layers are directories. Else they are EROFS images, if it turns out that one in the store can be mounted. */
+	img_mount_fn mount;
 	const struct log_sink *log;
 };
 int img_store_open(const struct img_store_params *p, struct img_store **ret, struct err *e);

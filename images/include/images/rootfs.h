@@ -15,10 +15,11 @@ enum img_rootfs_form {
 	IMG_FORM_DISK, /* extents for a virtual disk */
 };
 
-/* What it comes from: exactly one of the two. */
+/* What it comes from: exactly one of the first two. */
 struct img_source {
 	const char *directory;         /* --rootfs DIR: a path of the host */
 	const struct img_image *image; /* opened; borrowed, and must outlive the result */
+	img_mount_fn mount;            /* for layers that are EROFS images; NULL: there are none */
 };
 
 struct img_rootfs {
@@ -29,7 +30,7 @@ struct img_rootfs {
 	bool host_root; /* it is the host's own root directory (by device and inode, not by name) */
 	/* of an image */
 	const struct img_image *image;
-	int *layer_fds; /* owned array of owned O_PATH|O_DIRECTORY, topmost first */
+	int *layer_fds; /* owned array of owned directories, topmost first; detached mounts where they are images */
 	size_t n_layers;
 };
 

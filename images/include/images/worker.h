@@ -10,6 +10,7 @@
  *
  *	mode	args	3	4	5	6
  *	extract	-	input	directory	report	lock (held, not used)
+ *	erofs	-	input	file	report	lock (held, not used)
  *	list	-	archive	records	report
  *	inflate	-	input	output	report
  *	remove	NAME	parent	report
@@ -23,6 +24,8 @@
  *	of a layer, so that the layers below are to be left out of the mount.
  *	Nothing is synchronised to disk: the store does that. `lock` keeps the lock of the
  *	temporary alive for as long as the worker is.
+ * erofs: the same input becomes one EROFS image in `file`, which is empty and open for reading and writing. Whiteouts and marks
+ *	are as above; the superblock is written last. What a directory cannot have (devices) an image has.
  * list: `archive` is a seekable regular file with an uncompressed tar. `records` is a pipe (see below).
  * inflate: `input` is a gzip or zstd stream, `output` a pipe that gets it decompressed; plain input is refused.
  * remove: removes the tree NAME (a plain component) of `parent`, whatever its files' owners and modes are among the ids of the
@@ -41,6 +44,7 @@
 #define IMG_WORKER_PROGRAM "insula-layer"
 
 #define IMG_WORKER_EXTRACT "extract"
+#define IMG_WORKER_EROFS   "erofs"
 #define IMG_WORKER_LIST    "list"
 #define IMG_WORKER_INFLATE "inflate"
 #define IMG_WORKER_REMOVE  "remove"
@@ -49,10 +53,11 @@
 struct img_worker_report {
 	struct err error;
 	uint64_t entries; /* extract, list: of the tar */
-	uint64_t bytes; /* extract, inflate: decompressed, all of the input; list: of the archive */
-	char diff_id[72]; /* extract: "sha256:" and 64 lower case digits; else "" */
-	/* extract: what the layer asks for and the directory has not */
-	uint64_t devices_left; /* nobody can make devices in a user namespace */
+	uint64_t
+		bytes; /* extract, erofs, inflate: decompressed, all of the input; list: of the archive */
+	char diff_id[72]; /* extract, erofs: "sha256:" and 64 lower case digits; else "" */
+	/* extract, erofs: what the layer asks for and the result has not */
+	uint64_t devices_left; /* nobody can make devices in a user namespace; 0:0 */
 	uint64_t
 		xattrs_left; /* overlayfs' own, of the host's policies, or not possible on its file system */
 	uint64_t owners_left; /* files of other ids, where there is one id only */

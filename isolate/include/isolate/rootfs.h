@@ -25,7 +25,9 @@ struct iso_rootfs {
 	bool readonly;
 	uint64_t propagation; /* MS_* of linux.rootfsPropagation; 0: rslave as the field does */
 	/* LAYERS (fd is -1, path names an existing directory of the sandbox's own) */
-	char **layers; /* owned strv of absolute directories, topmost first */
+	char **layers; /* owned strv of absolute paths, topmost first: directories, and files with EROFS images */
+	int *layer_mounts; /* borrowed; for each layer a detached mount of its image, or -1; NULL: images are mounted as
+			      they are needed, which takes privilege over the initial user namespace */
 	char *upper; /* owned; directory with the directories `diff` and `work`, which take the changes; NULL: a tmpfs
 			  takes them, and they are thrown away */
 	bool ephemeral; /* upper goes with the sandbox: nothing of it must survive a crash of the host */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * insula-layer as the store uses it: in its jail, by descriptors and reports. What it unpacks is compared, file by file with all
- * that stat(2) and extended attributes tell, with what GNU tar, bsdtar and umoci unpack of the same archives.
+ * insula-layer as the store uses it: in its jail, by descriptors and reports. What it unpacks into directories, and writes into EROFS
+ * images, is compared, file by file with all that stat(2) and extended attributes tell, with what GNU tar, bsdtar and umoci unpack
+ * of the same archives. fsck.erofs looks at every image. All mounts are in a namespace of the test's own.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,10 +18,12 @@
 #include "base/cleanup.h"
 #include "base/proc.h"
 #include "images/worker.h"
+#include "isolate/erofs.h"
 #include "scratch_dir.h"
 
 static struct scratch *scratch;
 static char program[PATH_MAX];
+static bool erofs; /* images, not directories */
 
 /* A shell in the scratch directory. */
 static void sh(const char *script)
@@ -76,11 +79,46 @@ static int work(const char *mode, const char *arg, int fd0, int fd1, struct img_
 	return WEXITSTATUS(status);
 }
 
+/* The image of a layer, mounted where the directory would be. */
+static struct img_worker_report write_image(const char *archive, const char *dir)
+{
+	struct img_worker_report report;
+	struct err e = ERR_INIT;
+	char script[128];
+	int fd, mnt;
+
+	fd = open_in("image", O_RDWR | O_CREAT | O_TRUNC);
+	if (work("erofs", NULL, open_in(archive, O_RDONLY), fd, &report) != 0)
+		fail_msg("%s: %s", archive, report.error.text);
+	sh("fsck.erofs --extract image");
+	snprintf(script, sizeof(script), "mv image %s.image", dir);
+	sh(script);
+	snprintf(script, sizeof(script), "%s.image", dir);
+	fd = open_in(script, O_RDONLY);
+	mnt = iso_erofs_mount(fd, &e);
+	if (mnt < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(move_mount(mnt, "", AT_FDCWD, scratch_path(scratch, 1, dir),
+				    MOVE_MOUNT_F_EMPTY_PATH),
+			 0);
+	close(mnt);
+	close(fd);
+	return report;
+}
+
+/* What extract() made. */
+static void drop(const char *dir)
+{
+	umount2(scratch_path(scratch, 1, dir), MNT_DETACH);
+}
+
 static struct img_worker_report extract(const char *archive, const char *dir)
 {
 	struct img_worker_report report;
 
 	assert_int_equal(mkdir(scratch_path(scratch, 1, dir), 0700), 0);
+	if (erofs)
+		return write_image(archive, dir);
 	if (work("extract", NULL, open_in(archive, O_RDONLY), open_in(dir, O_RDONLY | O_DIRECTORY),
 		 &report) != 0)
 		fail_msg("%s: %s", archive, report.error.text);
@@ -91,9 +129,11 @@ static void refuse(const char *archive, const char *why)
 {
 	struct img_worker_report report;
 
-	sh("rm -rf refused && mkdir refused");
-	assert_int_equal(work("extract", NULL, open_in(archive, O_RDONLY),
-			      open_in("refused", O_RDONLY | O_DIRECTORY), &report),
+	sh("rm -rf refused refused.image && mkdir refused");
+	assert_int_equal(work(erofs ? "erofs" : "extract", NULL, open_in(archive, O_RDONLY),
+			      erofs ? open_in("refused.image", O_RDWR | O_CREAT)
+				    : open_in("refused", O_RDONLY | O_DIRECTORY),
+			      &report),
 			 1);
 	if (!strstr(report.error.text, why))
 		fail_msg("'%s' is not in '%s'", why, report.error.text);
@@ -309,6 +349,9 @@ static void as_others(void **state)
 	(void)state;
 	sh(make_tree);
 	set_xattrs();
+	/* What a directory cannot have. */
+	if (erofs)
+		sh("mknod -m 600 tree/disk b 259 1048574; mknod -m 666 tree/null c 1 3");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		FILE *p;
 
@@ -326,6 +369,7 @@ static void as_others(void **state)
 		assert_int_equal(fscanf(p, "%127s", want), 1);
 		fclose(p);
 		assert_string_equal(report.diff_id, want);
+		drop("got");
 		sh("rm -rf got want a");
 	}
 }
@@ -371,8 +415,6 @@ static void as_umoci(void **state)
 	   "mkdir merged");
 	extract("one", "lower");
 	extract("two", "upper");
-	assert_int_equal(unshare(CLONE_NEWNS), 0);
-	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	snprintf(options, sizeof(options), "userxattr,lowerdir=%s/upper:%s/lower", scratch->path,
 		 scratch->path);
 	assert_int_equal(
@@ -380,6 +422,8 @@ static void as_umoci(void **state)
 		0);
 	print_message("%u files\n", same_trees("merged", "bundle/rootfs", true));
 	assert_int_equal(umount(scratch_path(scratch, 0, "merged")), 0);
+	drop("lower");
+	drop("upper");
 }
 
 /* ---- reports ----------------------------------------------------------------------------- */
@@ -433,6 +477,8 @@ static void members(void **state)
 	/* the root's own time differs: it was not in the directory that tar looked at */
 	assert_int_equal(same_trees("got", "tree", false), 1);
 	assert_int_equal(same_trees("got2", "tree", false), 1);
+	drop("got");
+	drop("got2");
 }
 
 static void list_inflate_remove(void **state)
@@ -521,8 +567,22 @@ static int make(void **state)
 static int unmake(void **state)
 {
 	(void)state;
+	drop("got"); /* of a test that failed */
+	drop("got2");
+	drop("merged");
+	drop("lower");
+	drop("upper");
 	scratch_free(scratch);
 	return 0;
+}
+
+static bool erofs_is_missing(void)
+{
+	int fd = fsopen("erofs", FSOPEN_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
 }
 
 int main(void)
@@ -536,6 +596,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(as_user, make, unmake),
 		cmocka_unit_test_setup_teardown(as_umoci, make, unmake),
 	};
+	const struct CMUnitTest images[] = {
+		cmocka_unit_test_setup_teardown(refusals, make, unmake),
+		cmocka_unit_test_setup_teardown(members, make, unmake),
+		cmocka_unit_test_setup_teardown(as_others, make, unmake),
+		cmocka_unit_test_setup_teardown(as_umoci, make, unmake),
+	};
+	int failed;
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 64);
 
 	/* BUILD/tests/unit/runtime/test_image_worker */
@@ -544,5 +611,15 @@ int main(void)
 			;
 	strcpy(program + n, "/insula-layer");
 	umask(022);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+		perror("a mount namespace");
+		return 1;
+	}
+	failed = cmocka_run_group_tests_name("directories", tests, NULL, NULL);
+	if (erofs_is_missing()) {
+		print_message("# skipped: images: the kernel has no EROFS\n");
+		return failed;
+	}
+	erofs = true;
+	return failed + cmocka_run_group_tests_name("images", images, NULL, NULL);
 }
