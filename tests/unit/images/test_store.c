@@ -50,13 +50,17 @@ static enum { GOOD, LIES_ABOUT_DIFF_ID, DIES, SAYS_NOTHING, REFUSES, STOPS_READI
 
 /* ---- the worker ---------------------------------------------------------------------------- */
 
-static void extract(int in, int dir, int out)
+/* `to`: a directory, or the file of an image. */
+static void extract(int in, int to, int out)
 {
 	struct img_worker_report report = {0};
 	struct digest d;
 	char buf[65536];
 	ssize_t n;
-	int fd = openat(dir, "content", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	int fd = openat(to, "content", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		fd = to;
 
 	if (behaviour == STOPS_READING || behaviour == REFUSES)
 		err_invalid(&report.error, "entry '../x' leaves the layer");
@@ -81,7 +85,8 @@ static int start_worker(void *arg, char *const *args, const int *fds, size_t n_f
 	pid_t pid;
 
 	(void)arg;
-	if (!STREQ(args[1], IMG_WORKER_EXTRACT) || n_fds != 4)
+	if ((!STREQ(args[1], IMG_WORKER_EXTRACT) && !STREQ(args[1], IMG_WORKER_EROFS)) ||
+	    n_fds != 4)
 		return err_unsupported(e, "the test's worker only extracts");
 	worker_calls++;
 	fflush(NULL);
@@ -241,10 +246,27 @@ static size_t entries(const char *name)
 	return strtoul(out, NULL, 10);
 }
 
+/* Can this test's kernel mount images? */
+static bool images_work, with_images;
+static int n_mounts;
+
+static int mount_image(int image_fd, struct err *e)
+{
+	char magic[4] = "";
+
+	n_mounts++;
+	/* What is tried is an image. */
+	assert_int_equal(pread(image_fd, magic, sizeof(magic), 1024), 4);
+	assert_memory_equal(magic, "\xe2\xe1\xf5\xe0", 4);
+	return images_work ? path_open_dir("/", e) : err_unsupported(e, "no such file system");
+}
+
 static void open_store(void)
 {
-	const struct img_store_params p = {
-		.path = at(0, "store"), .ids = "0", .worker = start_worker};
+	const struct img_store_params p = {.path = at(0, "store"),
+					   .ids = "0",
+					   .worker = start_worker,
+					   .mount = with_images ? mount_image : NULL};
 	struct err e = ERR_INIT;
 
 	if (img_store_open(&p, &store, &e) < 0)
@@ -258,6 +280,8 @@ static int set_up(void **state)
 	*state = scratch;
 	behaviour = GOOD;
 	worker_calls = 0;
+	with_images = images_work = false;
+	n_mounts = 0;
 	open_store();
 	return 0;
 }
@@ -630,6 +654,69 @@ static void test_names_and_removal(void **state)
 	free(id);
 }
 
+/* Layers as EROFS images: only where they can be mounted, beside directories, and removed as those. */
+static void test_images_of_layers(void **state)
+{
+	struct img_image i = {0};
+	struct err e = ERR_INIT;
+	char *id;
+
+	(void)state;
+	with_images = true;
+	img_store_close(store);
+	open_store();
+	make_simple("l", &(struct recipe){0});
+	make_simple("m", &(struct recipe){.layer = "other"});
+	/* The kernel refuses: a directory, and it was asked once. */
+	assert_int_equal(open_image("l", NULL, &i, &e), 0);
+	assert_true(str_has_suffix(i.layers[0], "/diff"));
+	img_image_done(&i);
+	assert_int_equal(n_mounts, 1);
+	assert_int_equal(entries("layers/erofs1"), 0);
+
+	/* Another day it does not: what is there is used, what is new is an image. */
+	img_store_close(store);
+	images_work = true;
+	open_store();
+	assert_int_equal(open_image("l", NULL, &i, &e), 0);
+	assert_true(str_has_suffix(i.layers[0], "/diff"));
+	img_image_done(&i);
+	assert_int_equal(worker_calls, 1);
+	assert_int_equal(open_image("m", NULL, &i, &e), 0);
+	assert_true(str_has_suffix(i.layers[0], "/layer.erofs"));
+	assert_non_null(strstr(i.layers[0], "/layers/erofs1/"));
+	assert_int_equal(i.size_bytes, 5);
+	id = strdup(i.id);
+	img_image_done(&i);
+	assert_int_equal(worker_calls, 2);
+	assert_int_equal(entries("layers/erofs1"), 3); /* its directory, the file, the record */
+
+	/* What cannot be mounted any more is not there; unpacked again, the image has both. */
+	img_store_close(store);
+	images_work = false;
+	open_store();
+	assert_int_equal(open_image("m", NULL, &i, &e), 0);
+	assert_true(str_has_suffix(i.layers[0], "/diff"));
+	img_image_done(&i);
+	assert_int_equal(worker_calls, 3);
+	assert_int_equal(remove_named(id, NULL, &e), 0);
+	assert_int_equal(entries("layers/erofs1"), 0);
+	assert_int_equal(entries("layers/0"), 4); /* that of l: also the file in its directory */
+	free(id);
+
+	/* One that failed leaves nothing. */
+	img_store_close(store);
+	images_work = true;
+	open_store();
+	behaviour = LIES_ABOUT_DIFF_ID;
+	assert_int_equal(open_image("m", NULL, &i, &e), -EINVAL);
+	assert_int_equal(entries("layers/erofs1"), 0);
+	behaviour = DIES;
+	e = ERR_INIT;
+	assert_int_equal(open_image("m", NULL, &i, &e), -EIO);
+	assert_int_equal(entries("layers/erofs1"), 0);
+}
+
 /* An image that somebody has open, as a run that has no state yet, stays. */
 static void test_open_image_stays(void **state)
 {
@@ -794,6 +881,7 @@ int main(void)
 		TEST(test_platforms),
 		TEST(test_deep_index),
 		TEST(test_names_and_removal),
+		TEST(test_images_of_layers),
 		TEST(test_open_image_stays),
 		TEST(test_shared_layer),
 		TEST(test_leftovers),
