@@ -137,11 +137,13 @@ static void goes_on(void **state)
 	free(pid);
 	free(text);
 	expect_counting_beyond(n);
-	/* What was closed is closed. */
+	/* What was closed is closed, the files that were masked too. */
 	expect_result(run_oci(world, ARGV("exec", world->id, "sh", "-c",
 					  "touch /one/x 2>/dev/null || echo one; touch /two/x "
-					  "2>/dev/null || echo two; touch /out/x && echo out")),
-		      0, "one\ntwo\nout\n", "");
+					  "2>/dev/null || echo two; touch /out/x && echo out; "
+					  "grep ' /proc/k[a-z]* [a-z]* rw' /proc/mounts || "
+					  "echo masks")),
+		      0, "one\ntwo\nout\nmasks\n", "");
 	expect_result(run_oci(world, ARGV("kill", world->id, "KILL")), 0, "", "");
 	expect_status(world, world->id, "stopped");
 	expect_result(run_oci(world, ARGV("delete", world->id)), 0, "", "");

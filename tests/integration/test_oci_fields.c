@@ -366,6 +366,60 @@ static void in_a_group_below(void **state)
 	force_delete();
 }
 
+/* A group below the container's own in each hierarchy that it has one in; how many. */
+static size_t make_groups_below(const char *name)
+{
+	char *pid = oci_state(world, world->id, "pid"), path[64], *text, *save = NULL;
+	size_t made = 0;
+
+	snprintf(path, sizeof(path), "/proc/%s/cgroup", pid);
+	text = read_file(path);
+	assert_non_null(text);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *names = strchr(line, ':') + 1, *group = strchr(names, ':'), below[512];
+		struct stat st;
+
+		*group++ = '\0';
+		/* On v1 it need not be in each; a new one of cpuset has no CPUs. */
+		if (!strstr(group, world->id) || strstr(names, "cpuset"))
+			continue;
+		if (strncmp(names, "name=", 5) == 0)
+			names += 5;
+		snprintf(below, sizeof(below), "/sys/fs/cgroup/%s%s", *names ? names : "unified",
+			 group);
+		if (!*names && stat(below, &st) < 0)
+			snprintf(below, sizeof(below), "/sys/fs/cgroup%s", group);
+		if (stat(below, &st) < 0)
+			continue;
+		strcat(below, name);
+		assert_int_equal(mkdir(below, 0755), 0);
+		made++;
+	}
+	free(text);
+	free(pid);
+	return made;
+}
+
+static void in_a_group_below_that_exists(void **state)
+{
+	char expected[64];
+	size_t made;
+
+	(void)state;
+	in_the_background(bundle(world, "within", "sleep 1000", NULL));
+	made = make_groups_below("/part");
+	assert_true(made > 0);
+	/* Seen from the container's own group, which is the root of its namespace. */
+	snprintf(expected, sizeof(expected), "%zu\n", made);
+	expect_result(run_oci(world, ARGV("exec", "--cgroup", "part", world->id, "grep", "-c",
+					  ":/part$", "/proc/self/cgroup")),
+		      0, expected, NULL);
+	expect_result(run_oci(world, ARGV("exec", world->id, "grep", "-c", ":/part$",
+					  "/proc/self/cgroup")),
+		      1, "0\n", NULL);
+	force_delete();
+}
+
 /* ---- spec ----------------------------------------------------------------------------------- */
 
 static void rootless_spec(void **state)
@@ -410,6 +464,7 @@ int main(void)
 		cmocka_unit_test_teardown(sockets_to_listen_on, clean),
 		cmocka_unit_test_teardown(in_a_paused_container, clean),
 		cmocka_unit_test_teardown(in_a_group_below, clean),
+		cmocka_unit_test_teardown(in_a_group_below_that_exists, clean),
 		cmocka_unit_test_teardown(rootless_spec, clean),
 	};
 	void *state;
