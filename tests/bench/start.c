@@ -4,7 +4,7 @@
  * the same kernel work without being a runtime: `run` of a static `true`; `create`, `start` and `delete`; `exec`; with and
  * without a seccomp profile and a network namespace; 2, 8 and 32 clients at once.
  *
- *	start [ROUNDS]		or BENCH_ROUNDS; root. Several clients make fewer rounds.
+ *	start [ROUNDS]		or BENCH_ROUNDS; root. Several clients make fewer rounds. BENCH_ONLY: what has this text in its title
  */
 #include <errno.h>
 #include <stdio.h>
@@ -188,6 +188,13 @@ static void judge(const struct contender *v, size_t n, int rounds)
 	compare_peak(v, n, "crun", AIM_PEAK, rounds);
 }
 
+static bool asked_for(const char *title)
+{
+	const char *only = getenv("BENCH_ONLY");
+
+	return !only || strstr(title, only);
+}
+
 static const char *bundle_path(const char *name)
 {
 	static char path[64];
@@ -214,6 +221,8 @@ static void run(const char *name, int clients, int rounds)
 		FORMAT(title, "run of a static true, %s, %d at once, for each", name, clients);
 	else
 		FORMAT(title, "run of a static true, %s", name);
+	if (!asked_for(title))
+		return;
 	measure(&(struct setting){.title = title, .rounds = rounds, .clients = clients}, v,
 		N_CONTENDERS);
 	judge(v, N_CONTENDERS, rounds);
@@ -234,6 +243,8 @@ static void create_start_delete(const char *name, int rounds)
 	}
 	add_floor(&v[RUNTIMES]);
 	FORMAT(title, "create, start and delete, %s", name);
+	if (!asked_for(title))
+		return;
 	measure(&(struct setting){.title = title, .rounds = rounds}, v, N_CONTENDERS);
 	judge(v, N_CONTENDERS, rounds);
 }
@@ -253,6 +264,9 @@ static void exec(const char *name, int rounds)
 	struct contender v[RUNTIMES] = {0};
 	char title[96], line[900];
 
+	FORMAT(title, "exec of a static true, %s", name);
+	if (!asked_for(title))
+		return;
 	for (enum runtime r = INSULA; r < RUNTIMES; r++) {
 		COMMAND(&c[r], r, "exec", "sleeper", "/bin/true");
 		v[r] = (struct contender){.name = runtimes[r].name, .argv = c[r].steps[0]};
@@ -264,7 +278,6 @@ static void exec(const char *name, int rounds)
 		if (!v[r].left_out)
 			shell(line);
 	}
-	FORMAT(title, "exec of a static true, %s", name);
 	measure(&(struct setting){.title = title, .rounds = rounds, .with_others = true}, v,
 		RUNTIMES);
 	judge(v, RUNTIMES, rounds);
