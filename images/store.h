@@ -110,7 +110,7 @@ struct keeping {
 	struct img_store *store;
 	const struct blob *from;
 	char part[DIGEST_HEX_LEN + 16];
-	int fd;            /* of the part, locked; -1: not begun, or somebody else has it */
+	int fd;            /* of the part, locked; -1: not begun */
 	uint64_t have, at; /* bytes of an earlier process; bytes that were read */
 	bool begun, broken;
 	struct digest hash; /* where from->digest is NULL */

@@ -48,15 +48,14 @@ int blob_open(const struct img_store *s, const char *digest, uint64_t *ret_size,
 
 /* ---- keeping one -------------------------------------------------------------------------------------- */
 
-/* The part of that digest, locked. Somebody else's: we go without. */
+/* The part of that digest, locked. Who has it is dying, or extracts the same bytes for other ids: each waits for a part with the lock of one
+ * layer at most, which who has the part does not want. */
 static int open_part(struct keeping *k, struct err *e)
 {
 	struct stat st;
 	int r;
 
-	k->fd = store_lock_file(k->store->blobs, k->part, false, e);
-	if (k->fd == -EWOULDBLOCK)
-		return 0;
+	k->fd = store_lock_file(k->store->blobs, k->part, true, e);
 	if (k->fd < 0)
 		return k->fd;
 	if (fstat(k->fd, &st) < 0)
@@ -158,7 +157,7 @@ int keep_publish(struct keeping *k, struct kept_blob *ret, struct err *e)
 		memcpy(ret->digest, k->from->digest, DIGEST_MAX);
 	else
 		digest_text(&k->hash, ret->digest);
-	/* An empty layer was never read, and who goes without a part has one who has it. */
+	/* An empty one was never read. */
 	if (k->fd < 0) {
 		if (fstatat(k->store->blobs, digest_hex(ret->digest), &st, AT_SYMLINK_NOFOLLOW) < 0)
 			*ret->digest = '\0';
