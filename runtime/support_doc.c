@@ -2,6 +2,9 @@
 /*
  * docs/oci-support.md: the support table for people. Generated, so that it cannot drift.
  */
+#include <errno.h>
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "runtime/support.h"
@@ -27,15 +30,26 @@ static void add_cell(struct strbuf *b, const struct support_cell *cell)
 		    cell->how ? cell->how : "");
 }
 
+/* "oci: CHECK" is a link to the validation suite's results. */
+static void add_proof(struct strbuf *b, const char *proof)
+{
+	const char *test = strchr(proof, ' ');
+
+	strbuf_addf(b,
+		    str_has_prefix(proof, "oci: ") ? " [%.*s](oci-conformance.md) `%s` |"
+						   : " %.*s `%s` |",
+		    (int)(test - proof), proof, test + 1);
+}
+
 static void add_table(struct strbuf *b, const char *head, bool verbs)
 {
 	strbuf_addf(b, "| %s |", head);
 	for (unsigned d = 0; d < DRIVER_COUNT; d++)
 		strbuf_addf(b, " %s |", driver_name_of(d));
-	strbuf_add(b, "\n| --- |");
+	strbuf_add(b, " test that proves it |\n| --- |");
 	for (unsigned d = 0; d < DRIVER_COUNT; d++)
 		strbuf_add(b, " --- |");
-	strbuf_add(b, "\n");
+	strbuf_add(b, " --- |\n");
 
 	for (size_t i = 0; i < support_table_len; i++) {
 		const struct support_row *row = &support_table[i];
@@ -46,6 +60,7 @@ static void add_table(struct strbuf *b, const char *head, bool verbs)
 		strbuf_addf(b, "| `%s` |", row->name + (is_verb ? sizeof(VERB_PREFIX) - 1 : 0));
 		for (unsigned d = 0; d < DRIVER_COUNT; d++)
 			add_cell(b, &row->by_driver[d]);
+		add_proof(b, support_proof(row));
 		strbuf_add(b, "\n");
 	}
 }
@@ -54,6 +69,11 @@ int support_write_markdown(char **ret, struct err *e)
 {
 	struct strbuf b = {0};
 
+	for (size_t i = 0; i < support_table_len; i++)
+		if (!support_proof(&support_table[i]))
+			return err_set(e, ERR_INTERNAL, ENOENT,
+				       "'%s': no test is named in runtime/support_proofs.c",
+				       support_table[i].name);
 	strbuf_add(&b,
 		   "<!-- SPDX-License-Identifier: Apache-2.0 -->\n"
 		   "<!-- Generated from runtime/driver_support.c; do not edit. -->\n"
@@ -68,6 +88,8 @@ int support_write_markdown(char **ret, struct err *e)
 		   "`[]` is every element of an array, `[word]` those of that `type`, `=WORD` "
 		   "that value only. Members that the specification does not know are left "
 		   "alone.\n\n"
+		   "A test is named by its program, below tests/; `oci` are the checks of "
+		   "`make test-oci`.\n\n"
 		   "## Configuration\n\n");
 	add_table(&b, "field", false);
 	strbuf_add(&b, "\n## Verbs\n\n");

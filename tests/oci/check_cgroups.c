@@ -47,6 +47,12 @@ static const struct limit limits[] = {
 	 "10000", "cpu", "cpu.max.burst", "10000"},
 	{"cpu.idle", "linux.resources.cpu", "{\"idle\": 1}", "cpu", "cpu.idle", "1", "cpu",
 	 "cpu.idle", "1"},
+	{"cpu.realtimeRuntime", "linux.resources.cpu",
+	 "{\"realtimePeriod\": 1000000, \"realtimeRuntime\": 0}", "cpu", "cpu.rt_runtime_us", "0",
+	 NULL, NULL, NULL},
+	{"cpu.realtimePeriod", "linux.resources.cpu",
+	 "{\"realtimePeriod\": 500000, \"realtimeRuntime\": 0}", "cpu", "cpu.rt_period_us",
+	 "500000", NULL, NULL, NULL},
 	{"cpu.cpus", "linux.resources.cpu", "{\"cpus\": \"0\"}", "cpuset", "cpuset.cpus", "0",
 	 "cpuset", "cpuset.cpus", "0"},
 	{"cpu.mems", "linux.resources.cpu", "{\"mems\": \"0\"}", "cpuset", "cpuset.mems", "0",
@@ -62,6 +68,9 @@ static const struct limit limits[] = {
 	 "4194304", "hugetlb", "hugetlb.2MB.max", "4194304"},
 	{"network.classID", "linux.resources.network", "{\"classID\": 1048577}", "net_cls",
 	 "net_cls.classid", "1048577", NULL, NULL, NULL},
+	{"network.priorities", "linux.resources.network",
+	 "{\"priorities\": [{\"name\": \"lo\", \"priority\": 7}]}", "net_prio",
+	 "net_prio.ifpriomap", "lo 7", NULL, NULL, NULL},
 	{"rdma", "linux.resources.rdma", "{}", "rdma", "rdma.max", "", "rdma", "rdma.max", ""},
 	{"unified", "linux.resources.unified", "{\"pids.max\": \"77\"}", NULL, NULL, NULL, "pids",
 	 "pids.max", "77"},
@@ -104,6 +113,15 @@ static void limit_is_set(const struct check *c)
 	if (!machine_has(l, &v2))
 		check_skip("no such controller here: %s",
 			   l->v2_controller ? l->v2_controller : l->v1_controller);
+	char own[512];
+
+	/* Kernels without groups of real time have no such files, not even at the root. */
+	if (strncmp(c->arg, "cpu.realtime", 12) == 0 &&
+	    cgroup_of(getpid(), "cpu", &v2, own, sizeof(own))) {
+		snprintf(path, sizeof(path), "%s/%s", own, l->v1_file);
+		if (access(path, F_OK) < 0)
+			check_skip("this kernel has no %s", l->v1_file);
+	}
 	const char *file = v2 ? l->v2_file : l->v1_file, *wanted = v2 ? l->v2_text : l->v1_text;
 
 	box_bundle(&b, LIST(l->member, l->value));
@@ -315,6 +333,8 @@ static const struct check cgroup_checks[] = {
 	LIMIT_CHECK("cpu.period", "configLinuxCPU", "the period"),
 	LIMIT_CHECK("cpu.burst", "configLinuxCPU", "what may be saved up"),
 	LIMIT_CHECK("cpu.idle", "configLinuxCPU", "SCHED_IDLE for the group"),
+	LIMIT_CHECK("cpu.realtimeRuntime", "configLinuxCPU", "v1 alone has it"),
+	LIMIT_CHECK("cpu.realtimePeriod", "configLinuxCPU", "v1 alone has it"),
 	LIMIT_CHECK("cpu.cpus", "configLinuxCPU", "processors"),
 	LIMIT_CHECK("cpu.mems", "configLinuxCPU", "memory nodes"),
 	LIMIT_CHECK("pids.limit", "configLinuxPIDS", "number of tasks"),
@@ -322,6 +342,7 @@ static const struct check cgroup_checks[] = {
 	LIMIT_CHECK("blockIO.weight", "configLinuxBlockIO", "weight"),
 	LIMIT_CHECK("hugepageLimits", "configLinuxHugePageLimits", "huge pages"),
 	LIMIT_CHECK("network.classID", "configLinuxNetwork", "v1 alone has it"),
+	LIMIT_CHECK("network.priorities", "configLinuxNetwork", "v1 alone has it"),
 	LIMIT_CHECK("rdma", "configLinuxRDMA", "an empty list asks for nothing"),
 	LIMIT_CHECK("unified", "configLinuxUnified", "a file of v2, as it is"),
 	{"linux.resources.unified.unknown", "configLinuxUnifiedError",

@@ -33,5 +33,8 @@ const struct support_row *support_covering(const char *path);
  * such members do not, save for rows where they mean something. */
 bool support_value_asks(const char *row, const struct json_at *at);
 
-/* docs/oci-support.md, from the table. Caller frees. */
+/* "PROGRAM: TEST" that proves what the row says, or NULL: support_proofs.c lacks it. */
+const char *support_proof(const struct support_row *row);
+
+/* docs/oci-support.md, from the table. Caller frees. ERR_INTERNAL for a row without a test. */
 int support_write_markdown(char **ret, struct err *e);

@@ -7,7 +7,9 @@
 #include "oci_document.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -535,7 +537,61 @@ static void test_markdown(void **state)
 		for (const char *p = line; *line == '|' && *p; p++)
 			bars += *p == '|';
 		if (bars)
-			assert_int_equal(bars, DRIVER_COUNT + 2);
+			assert_int_equal(bars, DRIVER_COUNT + 3);
+	}
+}
+
+/* The text of a file of the source tree, or NULL. */
+static char *source(const char *pattern, const char *name)
+{
+	char path[160];
+	glob_t found = {0};
+	char *text = NULL;
+	size_t size = 1 << 20;
+
+	snprintf(path, sizeof(path), pattern, name);
+	if (glob(path, 0, NULL, &found) == 0) {
+		FILE *f = fopen(found.gl_pathv[0], "r");
+
+		text = calloc(1, size);
+		assert_non_null(f);
+		assert_non_null(text);
+		assert_true(fread(text, 1, size - 1, f) < size - 1);
+		fclose(f);
+	}
+	globfree(&found);
+	return text;
+}
+
+/* Each test that the document names is there: in a program below tests/, or in the list of the validation suite's checks,
+ * which `make test-oci` holds against the suite. */
+static void test_proofs_exist(void **state)
+{
+	(void)state;
+	if (access("tests/unit/runtime/test_support.c", R_OK) < 0) {
+		print_message("not in the source tree\n");
+		skip();
+	}
+	for (size_t i = 0; i < support_table_len; i++) {
+		const char *proof = support_proof(&support_table[i]), *test;
+		_cleanup_free_ char *text = NULL;
+		char program[64], wanted[96];
+
+		if (!proof)
+			fail_msg("%s: no test in runtime/support_proofs.c", support_table[i].name);
+		test = strchr(proof, ' ') + 1;
+		snprintf(program, sizeof(program), "%.*s", (int)strcspn(proof, ":"), proof);
+		if (STREQ(program, "oci")) {
+			text = source("docs/%s-conformance.md", program);
+			snprintf(wanted, sizeof(wanted), "| `%s` |", test);
+		} else {
+			text = source("tests/unit/*/%s.c", program);
+			if (!text)
+				text = source("tests/integration/%s.c", program);
+			snprintf(wanted, sizeof(wanted), " %s(", test);
+		}
+		if (!text || !strstr(text, wanted))
+			fail_msg("%s: there is no test '%s'", support_table[i].name, proof);
 	}
 }
 
@@ -553,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_verbs),
 		cmocka_unit_test(test_engines_defaults_pass),
 		cmocka_unit_test(test_markdown),
+		cmocka_unit_test(test_proofs_exist),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
