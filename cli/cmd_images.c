@@ -30,7 +30,7 @@ static const struct opt images_opts[] = {
 	 offsetof(struct images_opts, format)},
 	{"all", 'a', OPT_HARMLESS, NULL, "all are shown anyway", 0},
 	{"filter", 'f', OPT_REFUSED_VALUE, "KEY=VALUE", "name the image in place of it", 0},
-	{"digests", 0, OPT_REFUSED, NULL, "images do not come from registries yet", 0},
+	{"digests", 0, OPT_REFUSED, NULL, "digests are not listed", 0},
 };
 const struct opt_table cmd_images_options = OPT_TABLE(images_opts);
 
