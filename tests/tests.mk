@@ -183,6 +183,10 @@ check-aarch64:
 bench:
 	$(Q)tests/deps.sh build run test bench
 	$(Q)$(MAKE) --no-print-directory bench-run
+## make bench-vm      our own VMM beside QEMU's microvm and q35 in the lab host, in counted instructions
+.PHONY: bench-vm
+bench-vm: all guest $(BUILD)/tests/bench/vm $(BUILD)/tests/helpers/guest-bench
+	$(Q)tests/lab/run -i -t 1800 $(BUILD)/tests/bench/vm
 .PHONY: bench-run
 bench-run: all $(BENCH_BINS) $(HELPER_BINS)
 	$(Q)$(BUILD)/tests/bench/start
