@@ -104,12 +104,13 @@ bool remains_delete(const struct stress *s)
 
 /* ---- files ---------------------------------------------------------------------------------------------- */
 
-/* What stays: the cache of compiled filters and the parents of storages, with names of 16 digits in them. Anything else was left by
+/* What stays: the caches of compiled filters and of the look at KVM, and the parents of storages, with names of 16 digits in them. Anything else was left by
  * somebody who died. */
 static bool is_kept(const FTSENT *entry)
 {
 	if (entry->fts_level == 1)
 		return strcmp(entry->fts_name, ".seccomp") == 0 ||
+		       strcmp(entry->fts_name, ".kvm-probe") == 0 ||
 		       strcmp(entry->fts_name, "sandboxes") == 0;
 	return entry->fts_level == 2 && entry->fts_namelen == 16 &&
 	       strspn(entry->fts_name, "0123456789abcdef") == 16;
