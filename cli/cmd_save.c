@@ -60,7 +60,6 @@ static int save_to_file(struct img_store *store, const struct img_reference *ima
 			enum img_transport form, const char *path, const struct img_progress *p,
 			struct err *e)
 {
-	_cleanup_free_ char *text = NULL;
 	_cleanup_free_ char *cwd = NULL, *full = NULL;
 	_cleanup_close_ int fd = -1, root = -1;
 	struct stat st;
