@@ -283,6 +283,9 @@ static char expected(const struct slot *s, enum verb v)
 		return '+';
 	if (s->shared || s->presence == UNKNOWN)
 		return '?';
+	/* `kill --all` reaches those that stayed without a pid namespace of their own, as runc's does. */
+	if (s->presence == PRESENT && v == KILL && s->condition == STOPPED)
+		return '?';
 	if (s->presence == PRESENT)
 		return v == UPDATE && r && r->vm ? '?' : table[v].in[s->condition];
 	if (v == CREATE && r)
